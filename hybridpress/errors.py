@@ -1,0 +1,91 @@
+"""Every error that hybridpress raises by itself, and the exit code it stands for.
+
+Two families: what ends a run (`HybridpressError`: bad usage, a bad scenario, a broken run), and what one
+exchange with the server may meet (`ClientError`: data, counted and shown, never an exit).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+EXIT_DONE = 0
+EXIT_BROKEN = 1
+EXIT_USAGE = 2
+EXIT_INVALID = 3
+EXIT_THRESHOLD = 99
+EXIT_INTERRUPTED = 130
+
+
+class HybridpressError(Exception):
+    """The run cannot go on. `str()` is the one message shown; `exit_code` is what the command returns."""
+
+    exit_code = EXIT_BROKEN
+
+
+class UsageError(HybridpressError):
+    """Bad usage: nothing was sent. Holds every mistake found, so that all are told at once."""
+
+    exit_code = EXIT_USAGE
+
+    def __init__(self, mistakes: Sequence[str] | str) -> None:
+        self.mistakes = [mistakes] if isinstance(mistakes, str) else list(mistakes)
+        super().__init__("\n".join(self.mistakes))
+
+
+class ScenarioError(UsageError):
+    """The scenario file, its class or its word table cannot be used."""
+
+
+class RunError(HybridpressError):
+    """The run broke: no worker is left, or none could start."""
+
+
+class ClientError(Exception):
+    """One exchange with the server failed.
+
+    `str()` is the whole story with its facts (address, time, bytes); `summary` is the same without what
+    changes from one failure to the next, so that failures can be grouped.
+    """
+
+    def __init__(self, summary: str, detail: str = "") -> None:
+        self.summary = summary
+        super().__init__(f"{summary}: {detail}" if detail else summary)
+
+
+class ConnectError(ClientError, ConnectionError):
+    """No connection could be had: refused, unreachable, no such host."""
+
+
+class TLSError(ConnectError):
+    """The TLS handshake failed, or the certificate is not trusted."""
+
+
+class RequestTimeoutError(ClientError, TimeoutError):
+    """The exchange (connecting included) was not done within its time."""
+
+
+class ConnectionClosedError(ClientError, ConnectionError):
+    """The server closed the connection before its reply was complete."""
+
+
+class ProtocolError(ClientError):
+    """What the server sent is not lawful in its protocol."""
+
+
+class BodyTooLargeError(ClientError):
+    """The reply's body is over the limit that was set."""
+
+
+class TooManyRedirectsError(ClientError):
+    """More redirects than were allowed."""
+
+
+class RequestError(ClientError, ValueError):
+    """The request cannot be made from what the scenario gave: a bad URL, a header with a line break."""
+
+
+class StatusError(ClientError):
+    """The reply's status says failure (400 and above) and the scenario did not expect it.
+
+    Counted, not raised: the scenario gets its reply.
+    """
