@@ -1,3 +1,26 @@
-"""hybridpress: a stress tester for servers, with scenarios in async Python."""
+"""hybridpress: a stress tester for servers, with scenarios in async Python.
+
+What a scenario may import is in `__all__`; the rest of the package is reachable, not promised.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+from hybridpress.press import Press, check, step
+
+if TYPE_CHECKING:
+    from hybridpress.metrics.result import Result
+
+__all__ = ["Press", "Result", "__version__", "check", "step"]
+
+
+def __getattr__(name: str) -> Any:
+    # Result brings numpy with it, which a scenario that only asks for Press need not wait for.
+    if name == "Result":
+        from hybridpress.metrics.result import Result
+
+        return Result
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

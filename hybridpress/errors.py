@@ -40,6 +40,15 @@ class RunError(HybridpressError):
     """The run broke: no worker is left, or none could start."""
 
 
+class InterruptedRunError(HybridpressError):
+    """The user ended the run before its load began."""
+
+    exit_code = EXIT_INTERRUPTED
+
+    def __init__(self) -> None:
+        super().__init__("interrupted before the load began")
+
+
 class ClientError(Exception):
     """One exchange with the server failed.
 

@@ -1,0 +1,66 @@
+"""The command line: from words to settings. One module a command, imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from hybridpress import __version__
+from hybridpress.errors import EXIT_INTERRUPTED, EXIT_USAGE, HybridpressError, UsageError
+
+COMMANDS = {
+    "run": "Press a server with a scenario.",
+    "target": "Serve known answers over HTTP, to shoot at.",
+    "demo": "Start the target, press it for some seconds, print the summary.",
+    "init": "Write a scenario to start from.",
+}
+"""Each command, its module's name in this package, and what it is for."""
+
+
+class _Commands(click.Group):
+    """Imports a command's module when the command is asked for, so that the others cost nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"hybridpress.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hybridpress")
+def cli() -> None:
+    """A stress tester for servers: scenarios in async Python, the QPS held over many processes, honest numbers."""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line and exit with its code."""
+    try:
+        sys.exit(cli.main(args, prog_name="hybridpress", standalone_mode=False) or 0)
+    except UsageError as error:
+        for mistake in error.mistakes:
+            click.echo(f"hybridpress: {mistake}", err=True)
+        sys.exit(error.exit_code)
+    except HybridpressError as error:
+        click.echo(f"hybridpress: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output is gone; there is nobody to complain to.
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Conducts a run: starts the workers, tells them the pace, merges what they report."""

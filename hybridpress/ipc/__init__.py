@@ -1,0 +1,1 @@
+"""The only words that worker and coordinator share, and the channel that carries them."""

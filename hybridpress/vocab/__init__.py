@@ -1,0 +1,1 @@
+"""Word tables: the parameters of iterations."""

@@ -1,0 +1,1 @@
+"""Makes the load: one process, one event loop, its slots."""

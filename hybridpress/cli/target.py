@@ -1,0 +1,50 @@
+"""`hybridpress target`: the server to shoot at, in the foreground."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from hybridpress.errors import HybridpressError
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Serving processes, which share the port.",
+)
+@click.option("--quiet", is_flag=True, help="Print nothing but errors.")
+def target(host: str, port: int, processes: int, *, quiet: bool) -> None:
+    """Serve HTTP with known answers, to try a scenario on."""
+    from hybridpress.target.server import Listening, serve
+
+    def tell(listening: Listening) -> None:
+        if not quiet:
+            noun = "process" if processes == 1 else "processes"
+            click.echo(f"listening on {listening.url} ({processes} {noun}); Ctrl-C ends it")
+
+    try:
+        stats = serve(host, port, processes, tell)
+    except HybridpressError as error:
+        click.echo(str(error), err=True)
+        sys.exit(error.exit_code)
+    if not quiet:
+        click.echo(f"\n{summary(stats)}")
+
+
+def summary(stats: dict[str, Any]) -> str:
+    """What the target counted, in one line."""
+    by_status = ", ".join(
+        f"{'reset' if status == '0' else status}: {count:,}" for status, count in stats["statuses"].items()
+    )
+    line = f"answered {stats['requests']:,} requests over {stats['connections']['accepted']:,} connections"
+    return f"{line} ({by_status})" if by_status else line

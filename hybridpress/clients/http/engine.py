@@ -1,0 +1,180 @@
+"""What the HTTP clients of a worker share: connections, deadlines, and what was worked out about URLs before."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from hybridpress.clients.http.connection import Connection
+from hybridpress.clients.http.deadlines import Deadlines
+from hybridpress.clients.http.exchange import Request
+from hybridpress.clients.http.message import checked, checked_method, header_lines
+from hybridpress.clients.http.pool import Pool
+from hybridpress.clients.http.response import UNKNOWN
+from hybridpress.clients.http.settings import HttpSettings
+from hybridpress.clients.http.url import Origin, Template, Url, is_absolute, parse, resolve
+from hybridpress.errors import RequestError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from hybridpress.clients.http.client import HttpClient
+    from hybridpress.clients.trace import Trace
+
+MAX_REMEMBERED: Final = 1024  # URLs; a scenario that writes more should use a template or params
+
+
+class Remembered(dict[str, dict[str, Request]]):
+    """Ready requests by method and URL: those that have nothing but these."""
+
+    def __missing__(self, method: str) -> dict[str, Request]:
+        self[method] = {}
+        return self[method]
+
+    def add(self, url: str, request: Request) -> None:
+        requests = self[request.method]
+        if len(requests) >= MAX_REMEMBERED:
+            requests.clear()
+        requests[url] = request
+
+
+class HttpEngine:
+    """Connections, deadlines and remembered URLs of one worker. Made inside its running loop.
+
+    A timeout's error comes up to 50 ms late (less for short timeouts): see `Deadlines`.
+    """
+
+    def __init__(self, settings: HttpSettings, trace: Trace) -> None:
+        self.settings = settings
+        self.trace = trace
+        self.base = None if settings.base_url is None else parse(settings.base_url)
+        self.timeout_ns = timeout_ns(settings.timeout_s)
+        self.fields = checked(settings.headers)
+        self.header_lines = header_lines(self.fields)
+        self.remembered = Remembered()
+        self.live: set[Connection] = set()
+        self.deadlines = Deadlines(self.live, self.timeout_ns)
+        self._pools: dict[Origin, Pool] = {}
+        self._routes: dict[tuple[str, str, str | None], Route] = {}
+        self._dialing = asyncio.Semaphore(settings.max_connecting)
+        self._tls: ssl.SSLContext | None = None
+
+    def client(self) -> HttpClient:
+        """The client of one slot."""
+        from hybridpress.clients.http.client import CookieClient, HttpClient
+
+        return CookieClient(self) if self.settings.cookies else HttpClient(self)
+
+    async def close(self) -> None:
+        """Close every connection and stop the timer; exchanges under way are cut."""
+        self.deadlines.close()
+        for pool in self._pools.values():
+            pool.closed = True
+        for connection in list(self.live):
+            connection.close()
+        for _ in range(1000):  # closing takes the loop some turns
+            if not self.live:
+                break
+            await asyncio.sleep(0)
+
+    def pool(self, origin: Origin) -> Pool:
+        """The connections to *origin*."""
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = Pool(
+                origin,
+                live=self.live,
+                dialing=self._dialing,
+                tls=self._tls_context() if origin.scheme == "https" else None,
+                max_body_bytes=self.settings.max_body_bytes,
+            )
+        return pool
+
+    def route(self, method: str, url: str, name: str | None) -> Route:
+        """What is the same for every request of this method, URL or template, and name."""
+        key = (method, url, name)
+        route = self._routes.get(key)
+        if route is None:
+            if len(self._routes) >= MAX_REMEMBERED:
+                self._routes.clear()
+            route = self._routes[key] = Route(self, method, url, name)
+        return route
+
+    def allowed_ns(self, timeout: float) -> int:
+        """*timeout* s of one request as ns; from now on the deadlines allow for it."""
+        allowed = timeout_ns(timeout)
+        self.deadlines.allow_for(allowed)
+        return allowed
+
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            from hybridpress.clients.http.tls import client_context
+
+            self._tls = client_context(verify=self.settings.verify, ca_file=self.settings.ca_file)
+        return self._tls
+
+    def __repr__(self) -> str:
+        idle = sum(not connection.closed for pool in self._pools.values() for connection in pool.idle)
+        return f"<HttpEngine [Connections: {len(self.live) - idle} active, {idle} idle]>"
+
+
+class Route:
+    """Method, place and name of requests that differ only in what is filled in."""
+
+    __slots__ = (
+        "_base",
+        "_template",
+        "_url",
+        "host_line",
+        "likely",
+        "method",
+        "name",
+        "pool",
+        "step",
+        "trace",
+        "userinfo",
+    )
+
+    def __init__(self, engine: HttpEngine, method: str, url: str, name: str | None) -> None:
+        self.method = checked_method(method)
+        self._base = engine.base
+        self._template = Template(url)
+        self._url = resolve(self._template.fill(dict.fromkeys(self._template.fields, "0")), engine.base)
+        self.userinfo = self._url.userinfo
+        self.pool = engine.pool(self._url.origin)
+        self.host_line = f"Host: {self._url.origin.authority}\r\n".encode()
+        self.name = name or f"{self.method} {_path_of_step(url, self._url, engine.base)}"
+        self.trace = engine.trace
+        self.step = engine.trace.step(self.name)
+        self.likely = UNKNOWN  # the head that the last reply had, and so the next may have
+
+    def target(self, values: Mapping[str, object]) -> str:
+        """Path and query with *values* filled in.
+
+        Raises:
+            RequestError: a value is missing, or has no place.
+        """
+        if not values and not self._template.fields:
+            return self._url.target
+        filled = resolve(self._template.fill(values), self._base)
+        if filled.origin != self._url.origin:
+            raise RequestError(f'URL "{self._template.text}" may have places in its path and query only')
+        return filled.target
+
+
+def _path_of_step(url: str, parsed: Url, base: Url | None) -> str:
+    """The path as the scenario wrote it, its places open; after the origin, if that is not the base's."""
+    written = url.partition("#")[0].partition("?")[0]
+    if not is_absolute(url):
+        return "/" + written.lstrip("/")
+    path = "/" + written.split("://", 1)[1].partition("/")[2]
+    return path if base is not None and base.origin == parsed.origin else f"{parsed.origin}{path}"
+
+
+def timeout_ns(timeout_s: float) -> int:
+    """*timeout_s* in ns; raises RequestError if it is no time to wait."""
+    if not 0 < timeout_s < math.inf:
+        raise RequestError(f"timeout must be a number of seconds above 0, got {timeout_s!r}")
+    return int(timeout_s * 1e9)

@@ -1,0 +1,23 @@
+"""What one run asks of its HTTP clients, the fast one and the session alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_DEFAULT_HEADERS: Mapping[str, str] = MappingProxyType({"User-Agent": "hybridpress", "Accept": "*/*"})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """The HTTP side of a run. Without `base_url`, requests must name whole URLs."""
+
+    base_url: str | None = None  # "http://host:port/prefix", "https://…", "http+unix://%2Frun%2Fapp.sock/prefix"
+    timeout_s: float = 10.0  # of a whole exchange, connecting included
+    verify: bool = True  # TLS: against the system's trust store, or ca_file
+    ca_file: str | None = None
+    max_body_bytes: int = 64 * 1024 * 1024
+    cookies: bool = False  # keep cookies, a jar for each slot
+    headers: Mapping[str, str] = field(default_factory=lambda: _DEFAULT_HEADERS)  # sent with each request
+    max_connecting: int = 256  # connects under way at once, per worker

@@ -1,0 +1,303 @@
+"""RunConfig: every knob of a run, each said once.
+
+A knob's name is its keyword in a Press's constructor, its attribute on a Press's class and, with dashes, its flag on
+the command line. Help, default and parser stand beside it, and the shells (command line, class, report) read them
+from here. All mistakes are found before anything runs, and told at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from hybridpress.errors import UsageError
+from hybridpress.load.plan import ConstantRate
+from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
+
+DEFAULT_DURATION_S = 30.0
+SCHEMES = ("http", "https", "http+unix")
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """How one setting is named, read and explained."""
+
+    name: str
+    parse: Callable[[Any], Any]
+    help: str
+    metavar: str = ""
+    default_text: str = ""
+    is_flag: bool = False
+    is_repeated: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Settings from one place. Later layers are stronger. `label` makes a setting's name into what the user wrote."""
+
+    settings: Mapping[str, Any]
+    label: Callable[[str], str]
+
+
+def _parse_host(text: Any) -> str:
+    url = str(text).strip()
+    if "://" not in url:
+        raise UsageError(f'must be a URL such as "http://127.0.0.1:8080", got "{text}"')
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise UsageError(f'must begin with http://, https:// or http+unix://, got "{text}"')
+    try:
+        port_is_bad = parts.port == 0
+    except ValueError:
+        port_is_bad = True
+    if not parts.hostname or port_is_bad:
+        raise UsageError(f'must name a host and a port from 1 to 65535, got "{text}"')
+    if parts.query or parts.fragment:
+        raise UsageError(f'must be a URL without query and fragment, got "{text}"')
+    return url.rstrip("/")
+
+
+def _parse_params(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    params: dict[str, str] = {}
+    for item in value:
+        key, equals, text = str(item).partition("=")
+        if not equals or not key:
+            raise UsageError(f'must be KEY=VALUE, got "{item}"')
+        params[key] = text
+    return params
+
+
+def _parse_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"must be True or False, got {value!r}")
+    return value
+
+
+def _parse_seed(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise UsageError(f'must be a whole number, got "{value}"') from None
+
+
+def _parse_readable_file(value: Any) -> str:
+    if not Path(value).is_file():
+        raise UsageError(f'must be a file, but there is none at "{value}"')
+    return str(value)
+
+
+def _parse_writable_file(value: Any) -> str:
+    path = Path(value)
+    if path.is_dir():
+        raise UsageError(f'must be a file, but "{value}" is a directory')
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f'must be in a directory that exists, but there is no "{path.absolute().parent}"')
+    if not os.access(path.absolute().parent, os.W_OK):
+        raise UsageError(f'must be in a directory that can be written to; "{path.absolute().parent}" cannot')
+    return str(value)
+
+
+def _knob(default: Any, knob: Knob) -> Any:
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata={"knob": knob})
+    return field(default=default, metadata={"knob": knob})
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All settings of one run, checked. Made by `build`."""
+
+    scenario: str = ""
+
+    host: str | None = _knob(
+        None,
+        Knob(
+            "host", _parse_host, "What the scenario's URLs are relative to: http://…, https://…, http+unix://….", "URL"
+        ),
+    )
+    qps: float | None = _knob(
+        None,
+        Knob(
+            "qps",
+            parse_rate_per_s,
+            "Iterations started a second, over all processes: 500, 2.5k, 30/m. Left out: as fast as the slots go.",
+            "RATE",
+            "unpaced",
+        ),
+    )
+    concurrent: int = _knob(10, Knob("concurrent", parse_count, "Slots (virtual users) over all processes.", "N", "10"))
+    processes: int = _knob(0, Knob("processes", parse_count, "Worker processes.", "P", "one a CPU, at most one a slot"))
+    duration_s: float | None = _knob(
+        None, Knob("duration", parse_duration_s, "How long iterations are started: 300ms, 30s, 1h30m.", "TIME", "30s")
+    )
+    iterations: int | None = _knob(
+        None, Knob("iterations", parse_count, "Start exactly so many iterations, instead of --duration.", "N")
+    )
+    timeout_s: float = _knob(
+        10.0,
+        Knob(
+            "timeout",
+            parse_duration_s,
+            "Longest time of one exchange, and of the wait for iterations in flight at the end.",
+            "TIME",
+            "10s",
+        ),
+    )
+    start_timeout_s: float = _knob(
+        60.0, Knob("start_timeout", parse_duration_s, "Longest time until all slots have started.", "TIME", "60s")
+    )
+    params: dict[str, Any] = _knob(
+        {},
+        Knob(
+            "param",
+            _parse_params,
+            "A parameter of the scenario, in self.params; may be repeated.",
+            "KEY=VALUE",
+            is_repeated=True,
+        ),
+    )
+    seed: int = _knob(
+        -1, Knob("seed", _parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
+    )
+    cookies: bool = _knob(False, Knob("cookies", _parse_flag, "Each slot keeps the cookies it is sent.", is_flag=True))
+    insecure: bool = _knob(
+        False, Knob("insecure", _parse_flag, "TLS: do not verify the server's certificate.", is_flag=True)
+    )
+    ca_file: str | None = _knob(
+        None, Knob("ca_file", _parse_readable_file, "TLS: trust the certificates in this PEM file.", "FILE")
+    )
+    max_body_bytes: int = _knob(
+        64 * 2**20, Knob("max_body", parse_bytes, "Largest body of a reply that is taken.", "SIZE", "64MiB")
+    )
+    json: str | None = _knob(None, Knob("json", _parse_writable_file, "Write the result to this file.", "FILE"))
+    quiet: bool = _knob(
+        False, Knob("quiet", _parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
+    )
+
+    @classmethod
+    def build(cls, scenario: str, layers: Sequence[Layer]) -> RunConfig:
+        """The settings of *layers* over the defaults, in rising order of strength, parsed and checked.
+
+        Raises:
+            UsageError: one or more settings are unknown, malformed, or exclude one another; all are named.
+        """
+        mistakes: list[str] = []
+        values: dict[str, Any] = {}
+        label_of: dict[str, Callable[[str], str]] = {}
+        fields = {knob.name: attribute for attribute, knob in knobs().items()}
+        fields |= {"params": "params"}
+        for layer in layers:
+            given = {name: value for name, value in layer.settings.items() if value is not None}
+            if given.keys() & {"duration", "iterations"}:
+                # A stronger layer's choice of an end replaces a weaker layer's other choice.
+                values.pop("duration_s", None)
+                values.pop("iterations", None)
+            for name, value in given.items():
+                attribute = fields.get(name)
+                if attribute is None:
+                    mistakes.append(_unknown(layer.label(name), name, fields))
+                    continue
+                label_of[attribute] = layer.label
+                try:
+                    parsed = knobs()[attribute].parse(value)
+                except UsageError as error:
+                    mistakes.append(f"{layer.label(name)} {error}")
+                    continue
+                if attribute == "params":
+                    parsed = values.get("params", {}) | parsed
+                values[attribute] = parsed
+        config = cls(scenario=scenario, **values)
+
+        def label(attribute: str) -> str:
+            knob = knobs()[attribute]
+            return label_of[attribute](knob.name) if attribute in label_of else knob.flag
+
+        mistakes += config._contradictions(label)
+        if mistakes:
+            raise UsageError(mistakes)
+        return config._filled()
+
+    def _contradictions(self, label: Callable[[str], str]) -> list[str]:
+        mistakes = []
+        if self.duration_s is not None and self.iterations is not None:
+            mistakes.append(f"{label('duration_s')} and {label('iterations')} exclude each other; give one")
+        if self.duration_s == 0:
+            mistakes.append(f"{label('duration_s')} must be above 0")
+        if self.timeout_s == 0:
+            mistakes.append(f"{label('timeout_s')} must be above 0")
+        if self.processes > self.concurrent:
+            mistakes.append(
+                f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
+                "every process needs a slot of its own; ask for fewer processes or more slots"
+            )
+        if self.insecure and self.ca_file:
+            mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
+        return mistakes
+
+    def _filled(self) -> RunConfig:
+        """What was left open, decided."""
+        changes: dict[str, Any] = {}
+        if not self.processes:
+            changes["processes"] = min(n_cpus(), self.concurrent)
+        if self.duration_s is None and self.iterations is None:
+            changes["duration_s"] = DEFAULT_DURATION_S
+        if self.seed == -1:
+            changes["seed"] = random.SystemRandom().randrange(2**31)
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def is_paced(self) -> bool:
+        return self.qps is not None
+
+    @property
+    def n_planned(self) -> int | None:
+        """How many iterations the plan holds; None when nothing but the time limits an unpaced run."""
+        if self.iterations is not None:
+            return self.iterations
+        if self.qps is None:
+            return None
+        assert self.duration_s is not None
+        return ConstantRate(self.qps).n_arrivals(self.duration_s)
+
+    def as_settings(self) -> dict[str, Any]:
+        """Every knob by its name and value, as the result and the report show them."""
+        return {knob.name: getattr(self, attribute) for attribute, knob in knobs().items()}
+
+
+def knobs() -> dict[str, Knob]:
+    """Every knob by the name of its field in RunConfig, in the order of the help."""
+    return _KNOBS
+
+
+_KNOBS: dict[str, Knob] = {f.name: f.metadata["knob"] for f in dataclasses.fields(RunConfig) if "knob" in f.metadata}
+
+
+def knobs_by_name() -> dict[str, Knob]:
+    """Every knob by its own name."""
+    return {knob.name: knob for knob in _KNOBS.values()}
+
+
+def n_cpus() -> int:
+    """CPUs this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _unknown(label: str, name: str, known: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else "the settings are " + ", ".join(sorted(known))
+    return f"{label} is not a setting; {hint}"

@@ -1,0 +1,133 @@
+"""The coordinator: carries what happens to the state, and what the state decides to the workers and listeners."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from typing import Protocol
+
+from hybridpress.clock import now_ns
+from hybridpress.config import RunConfig
+from hybridpress.coordinator.spawner import Exited, Forked, Spawner
+from hybridpress.coordinator.state import (
+    Action,
+    Draining,
+    Happened,
+    Kill,
+    Phase,
+    RunState,
+    Second,
+    Started,
+    Tell,
+)
+from hybridpress.ipc.channel import CoordinatorEnd
+from hybridpress.metrics.interval import Interval
+
+TICK_S = 0.1
+
+
+class Listener(Protocol):
+    """Who is told of the run while it runs: plain calls, on the coordinator's loop."""
+
+    def started(self) -> None: ...
+
+    def interval(self, interval: Interval, total: Interval) -> None: ...
+
+    def event(self, at_s: float, text: str) -> None: ...
+
+    def draining(self, in_flight: int) -> None: ...
+
+
+class Coordinator:
+    """Conducts one run over the workers that *spawner* forks."""
+
+    def __init__(self, config: RunConfig, spawner: Spawner, listener: Listener) -> None:
+        self._spawner = spawner
+        self._listener = listener
+        self._channels: dict[int, CoordinatorEnd] = {}
+        self._deaf: set[int] = set()
+        self._over = asyncio.Event()
+        self.state = RunState(config, now_ns())
+
+    async def run(self) -> RunState:
+        """Conduct the run to its end. Ctrl-C once drains, twice kills."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Elsewhere than in the main thread the signals are somebody else's.
+            with suppress(ValueError, RuntimeError):
+                loop.add_signal_handler(number, self._interrupted)
+        loop.add_reader(self._spawner.fileno(), self._spawner_has_news)
+        for worker in range(len(self.state.workers)):
+            self._spawner.fork(worker)
+        ticker = loop.create_task(self._tick())
+        try:
+            await self._over.wait()
+        finally:
+            ticker.cancel()
+            loop.remove_reader(self._spawner.fileno())
+            for worker, channel in self._channels.items():
+                self._stop_listening(worker)
+                channel.close()
+        return self.state
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self._act(self.state.ticked(now_ns()))
+
+    def _interrupted(self) -> None:
+        self._act(self.state.interrupted(now_ns()))
+
+    def _spawner_has_news(self) -> None:
+        news = self._spawner.receive()
+        if isinstance(news, Forked):
+            channel = self._channels[news.worker] = self._spawner.receive_channel()
+            self.state.forked(news.worker, news.pid)
+            asyncio.get_running_loop().add_reader(channel.fileno(), self._worker_reports, news.worker)
+        elif isinstance(news, Exited):
+            self._worker_is_gone(news.worker, news.exit_code)
+        else:
+            # The spawner is gone, and by the kernel's doing every worker with it.
+            asyncio.get_running_loop().remove_reader(self._spawner.fileno())
+            for worker in range(len(self.state.workers)):
+                self._worker_is_gone(worker, -signal.SIGKILL)
+
+    def _worker_reports(self, worker: int) -> None:
+        report = self._channels[worker].receive()
+        if report is None:
+            self._stop_listening(worker)
+            return
+        self._act(self.state.heard(report, now_ns()))
+
+    def _worker_is_gone(self, worker: int, exit_code: int) -> None:
+        """All that the worker still had to say lies in its channel: hear it first."""
+        while worker in self._channels and worker not in self._deaf:
+            self._worker_reports(worker)
+        self._act(self.state.exited(worker, exit_code, now_ns()))
+
+    def _stop_listening(self, worker: int) -> None:
+        if worker not in self._deaf:
+            self._deaf.add(worker)
+            asyncio.get_running_loop().remove_reader(self._channels[worker].fileno())
+
+    def _act(self, actions: list[Action]) -> None:
+        for action in actions:
+            match action:
+                case Tell(worker, order):
+                    self._channels[worker].send(order)
+                case Kill(worker):
+                    with suppress(ProcessLookupError):
+                        if pid := self.state.workers[worker].pid:
+                            os.kill(pid, signal.SIGKILL)
+                case Started():
+                    self._listener.started()
+                case Draining(in_flight):
+                    self._listener.draining(in_flight)
+                case Second(interval):
+                    self._listener.interval(interval, self.state.total)
+                case Happened(event):
+                    self._listener.event(event.at_s, event.text)
+        if self.state.phase is Phase.OVER:
+            self._over.set()

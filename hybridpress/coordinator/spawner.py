@@ -1,0 +1,190 @@
+"""The spawner: a process without threads or loops that builds the word table once and forks the workers.
+
+Forked early from the coordinator's process, it holds the scenario and its table; every worker, a replacement too,
+shares them copy-on-write. It dies with the coordinator, and the workers with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import multiprocessing
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import connection, reduction
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
+from typing import Any
+
+from hybridpress.errors import EXIT_BROKEN, HybridpressError, RunError
+from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
+
+_PR_SET_PDEATHSIG = 1
+_FORK = multiprocessing.get_context("fork")
+_GRACE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class TableReady:
+    """The word table stands; this is what the spawner's `prepare` tells of it."""
+
+    n_words: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A worker was forked; two file descriptors follow on the same connection."""
+
+    worker: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A worker is gone. *exit_code* below 0 is the signal that ended it."""
+
+    worker: int
+    exit_code: int
+
+
+News = TableReady | Forked | Exited | HybridpressError
+
+Work = Callable[[int, WorkerEnd], None]
+Prepare = Callable[[], tuple[int, Work]]
+"""Builds the word table; returns its length, and what a worker's process is to do."""
+
+
+class Spawner:
+    """The coordinator's handle on the spawner process."""
+
+    def __init__(self, prepare: Prepare) -> None:
+        """Fork it. *prepare* runs in it; its HybridpressErrors come back by `receive`."""
+        ours, theirs = _FORK.Pipe(duplex=True)
+        self._connection = ours
+        process = _FORK.Process(target=_be_spawner, args=(theirs, ours, prepare, os.getpid()), name="spawner")
+        with warnings.catch_warnings():
+            # Threads of libraries that the scenario imported; the fork happens before any of ours exist.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        theirs.close()
+        self._process = process
+
+    def fileno(self) -> int:
+        """Readable when there is news, or when the spawner is gone."""
+        return self._connection.fileno()
+
+    def fork(self, worker: int) -> None:
+        """Ask for worker number *worker*."""
+        self._connection.send(worker)
+
+    def receive(self) -> News | None:
+        """The next news; None when the spawner is gone."""
+        try:
+            news: News = self._connection.recv()
+        except (EOFError, OSError):
+            return None
+        return news
+
+    def receive_channel(self) -> CoordinatorEnd:
+        """The channel of the worker that was just Forked."""
+        reports_fd, orders_fd = (reduction.recv_handle(self._connection) for _ in range(2))
+        return CoordinatorEnd.from_fds(reports_fd, orders_fd)
+
+    def wait_for_table(self) -> int:
+        """Wait until the word table stands; its length.
+
+        Raises:
+            HybridpressError: what kept it from standing.
+        """
+        news = self.receive()
+        if isinstance(news, HybridpressError):
+            raise news
+        if not isinstance(news, TableReady):
+            self._process.join(_GRACE_S)
+            raise RunError(f"the process that builds the word table died (exit code {self._process.exitcode})")
+        return news.n_words
+
+    def close(self) -> None:
+        """End the spawner and, with it, every worker that still lives."""
+        self._connection.close()
+        self._process.join(_GRACE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+
+def die_with_parent(parent_pid: int) -> None:
+    """Linux: have the kernel end this process when its parent ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        os._exit(EXIT_BROKEN)
+
+
+def _be_spawner(ours: Connection, coordinators: Connection, prepare: Prepare, parent_pid: int) -> None:
+    coordinators.close()
+    die_with_parent(parent_pid)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        n_words, work = prepare()
+    except HybridpressError as error:
+        with suppress(OSError):
+            ours.send(error)
+        return
+    gc.collect()
+    gc.freeze()
+    workers: dict[int, ForkProcess] = {}
+    try:
+        ours.send(TableReady(n_words))
+        while True:
+            sentinels = {process.sentinel: number for number, process in workers.items()}
+            for ready in connection.wait([ours, *sentinels]):
+                if ready is ours:
+                    number = ours.recv()
+                    workers[number] = _fork_worker(ours, number, work)
+                else:
+                    assert isinstance(ready, int)
+                    number = sentinels[ready]
+                    process = workers.pop(number)
+                    process.join()
+                    assert process.exitcode is not None
+                    ours.send(Exited(number, process.exitcode))
+                    process.close()
+    except (EOFError, OSError):
+        pass  # the coordinator closed the connection, or is gone
+    finally:
+        for process in workers.values():
+            process.kill()
+        for process in workers.values():
+            process.join()
+
+
+def _fork_worker(ours: Connection, number: int, work: Work) -> ForkProcess:
+    end, reports, orders = open_channel(_FORK)
+    process = _FORK.Process(target=_be_worker, args=(number, work, end, [ours, reports, orders], os.getpid()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    assert process.pid is not None
+    ours.send(Forked(number, process.pid))
+    reduction.send_handle(ours, reports.fileno(), None)
+    reduction.send_handle(ours, orders.fileno(), None)
+    # From here on only the worker and the coordinator hold an end.
+    reports.close()
+    orders.close()
+    end.abandon()
+    return process
+
+
+def _be_worker(number: int, work: Work, end: WorkerEnd, others: list[Any], parent_pid: int) -> None:
+    for foreign in others:
+        foreign.close()
+    die_with_parent(parent_pid)
+    work(number, end)

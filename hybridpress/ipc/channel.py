@@ -1,0 +1,94 @@
+"""The channel between coordinator and one worker: a multiprocessing Queue up, a Pipe down.
+
+Each worker has its own, and nobody else holds an end of it: when the worker dies, in whatever way, the coordinator
+reads the end of the stream; when the coordinator dies, the worker does. The process that forks workers makes the
+channel, keeps the worker's ends in the worker, and hands the coordinator's ends over as file descriptors.
+"""
+
+from __future__ import annotations
+
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkContext
+from multiprocessing.queues import Queue
+from typing import cast
+
+from hybridpress.ipc.messages import Order, Report
+
+
+class WorkerEnd:
+    """The worker's side. `send` never blocks: a thread of the Queue writes."""
+
+    def __init__(self, reports: Queue[Report], orders: Connection[Order, Order]) -> None:
+        self._reports = reports
+        self._orders = orders
+
+    def send(self, report: Report) -> None:
+        self._reports.put(report)
+
+    def fileno(self) -> int:
+        """Readable when an order waits, or when the coordinator is gone."""
+        return self._orders.fileno()
+
+    def receive(self) -> Order | None:
+        """The next order; None when the coordinator is gone."""
+        try:
+            return self._orders.recv()
+        except (EOFError, OSError):
+            return None
+
+    def abandon(self) -> None:
+        """Close this copy of the end in the process that forked the worker."""
+        self._reports.close()
+        self._reports._writer.close()  # type: ignore[attr-defined]  # noqa: SLF001 (closed by its feeder alone)
+        self._orders.close()
+
+    def close(self) -> None:
+        """Write all that was sent, then close."""
+        self._reports.close()
+        self._reports.join_thread()
+        self._orders.close()
+
+
+class CoordinatorEnd:
+    """The coordinator's side."""
+
+    def __init__(self, reports: Connection[Report, Report], orders: Connection[Order, Order]) -> None:
+        self._reports = reports
+        self._orders = orders
+
+    @classmethod
+    def from_fds(cls, reports_fd: int, orders_fd: int) -> CoordinatorEnd:
+        """From two file descriptors, which now belong to it."""
+        return cls(Connection(reports_fd, writable=False), Connection(orders_fd, readable=False))
+
+    def send(self, order: Order) -> bool:
+        """Whether the worker could be told; it cannot when it is gone."""
+        try:
+            self._orders.send(order)
+        except OSError:
+            return False
+        return True
+
+    def fileno(self) -> int:
+        """Readable when a report waits, or when the worker is gone."""
+        return self._reports.fileno()
+
+    def receive(self) -> Report | None:
+        """The next report; None when the worker is gone."""
+        try:
+            return self._reports.recv()
+        except (EOFError, OSError):
+            return None
+
+    def close(self) -> None:
+        self._reports.close()
+        self._orders.close()
+
+
+def open_channel(context: ForkContext) -> tuple[WorkerEnd, Connection, Connection]:
+    """A channel, as (worker's end, the coordinator's reports, the coordinator's orders)."""
+    queue: Queue[Report] = context.Queue()
+    orders_in, orders_out = context.Pipe(duplex=False)
+    # Queue has no public way to its reading end, which must leave this process.
+    reports_in = cast("Connection", queue._reader)  # type: ignore[attr-defined]  # noqa: SLF001
+    return WorkerEnd(queue, orders_in), reports_in, orders_out

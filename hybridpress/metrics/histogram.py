@@ -1,0 +1,164 @@
+"""A histogram of times in HDR layout: 1 µs to 1 h, 3 significant digits, constant memory, merged by adding.
+
+The layout is HdrHistogram's (http://hdrhistogram.org) with a unit of 1 µs: values below 2,048 µs have a place each;
+above, every power of two is divided into 1,024 places, so that a value is known to better than 0.1 %.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+HIGHEST_NS = 3_600 * 1_000_000_000
+_UNIT_NS = 1_000
+_SUB_PLACES_LOG2 = 11  # 2 ** 11 ≥ 2 · 10 ** 3: what 3 significant digits need
+_HALF = 1 << (_SUB_PLACES_LOG2 - 1)
+_N_PLACES = (math.ceil(math.log2(HIGHEST_NS / _UNIT_NS)) - _SUB_PLACES_LOG2 + 2) * _HALF
+
+Times = NDArray[np.int64]
+
+
+def place_of(values_us: Times) -> Times:
+    """The index of each value's place. Values are whole µs from 0 to the highest."""
+    # frexp's exponent is exact for whole numbers below 2 ** 53: the bit length of the value.
+    _, bits = np.frexp(values_us)
+    shift = np.maximum(bits.astype(np.int64) - _SUB_PLACES_LOG2, 0)
+    places: Times = (shift << (_SUB_PLACES_LOG2 - 1)) + (values_us >> shift)
+    return places
+
+
+def highest_us(place: int) -> int:
+    """The highest value, in whole µs, that falls into *place*."""
+    shift = max((place >> (_SUB_PLACES_LOG2 - 1)) - 1, 0)
+    return ((place - (shift << (_SUB_PLACES_LOG2 - 1)) + 1) << shift) - 1
+
+
+class Histogram:
+    """Times in ns, counted. Negative times count as 0; those above an hour as an hour, and in `n_above`.
+
+    Pickles to its non-empty places alone. Two histograms are equal when all they counted is.
+    """
+
+    __slots__ = ("_counts", "_squares", "count", "max_ns", "min_ns", "n_above", "sum_ns")
+
+    def __init__(self) -> None:
+        self._counts: Times | None = None
+        self.count = 0
+        self.n_above = 0
+        self.min_ns = 0
+        self.max_ns = 0
+        self.sum_ns = 0
+        self._squares = 0.0
+
+    def add(self, times_ns: Times) -> None:
+        """Count many times at once: about 25 ns each in bulk (bench/test_histogram.py)."""
+        if not len(times_ns):
+            return
+        lowest, highest = int(times_ns.min()), int(times_ns.max())
+        if lowest < 0 or highest > HIGHEST_NS:
+            self.n_above += int(np.count_nonzero(times_ns > HIGHEST_NS))
+            times_ns = np.clip(times_ns, 0, HIGHEST_NS)
+            lowest, highest = max(lowest, 0), min(highest, HIGHEST_NS)
+        places = place_of(times_ns // _UNIT_NS)
+        counts = self._places()
+        first = int(places.min())
+        found = np.bincount(places - first)
+        counts[first : first + len(found)] += found
+        self.min_ns = min(self.min_ns, lowest) if self.count else lowest
+        self.max_ns = max(self.max_ns, highest)
+        self.count += len(times_ns)
+        self.sum_ns += int(times_ns.sum())
+        as_floats = times_ns.astype(np.float64)
+        self._squares += float(np.dot(as_floats, as_floats))
+
+    def add_zeros(self, count: int) -> None:
+        """Count *count* times of 0: what unpaced iterations are late."""
+        if count:
+            self._places()[0] += count
+            self.min_ns = 0
+            self.count += count
+
+    def merge(self, other: Histogram) -> None:
+        """Add all that *other* counted. Associative and commutative; sums of squares up to rounding."""
+        if not other.count:
+            return
+        assert other._counts is not None
+        counts = self._places()
+        counts += other._counts
+        self.min_ns = min(self.min_ns, other.min_ns) if self.count else other.min_ns
+        self.max_ns = max(self.max_ns, other.max_ns)
+        self.count += other.count
+        self.n_above += other.n_above
+        self.sum_ns += other.sum_ns
+        self._squares += other._squares
+
+    def percentiles_ns(self, *percents: float) -> list[int] | None:
+        """The times that *percents* of all counted times do not exceed; None when nothing was counted.
+
+        Each is the upper end of its place, at most the highest time seen: never lower than the truth.
+        """
+        if not self.count:
+            return None
+        assert self._counts is not None
+        ranks = [max(math.ceil(percent / 100 * self.count - 1e-9), 1) for percent in percents]
+        places = np.searchsorted(np.cumsum(self._counts), ranks)
+        return [min(highest_us(int(place)) * _UNIT_NS + _UNIT_NS - 1, self.max_ns) for place in places]
+
+    @property
+    def mean_ns(self) -> float | None:
+        return self.sum_ns / self.count if self.count else None
+
+    @property
+    def stddev_ns(self) -> float | None:
+        """The standard deviation of all counted times, from their exact values."""
+        if not self.count:
+            return None
+        mean = self.sum_ns / self.count
+        return math.sqrt(max(self._squares / self.count - mean * mean, 0.0))
+
+    def places(self) -> tuple[Times, Times]:
+        """Indices of the places that are not empty, and their counts."""
+        if self._counts is None:
+            empty = np.zeros(0, dtype=np.int64)
+            return empty, empty
+        filled = np.flatnonzero(self._counts)
+        return filled, self._counts[filled]
+
+    def _places(self) -> Times:
+        if self._counts is None:
+            self._counts = np.zeros(_N_PLACES, dtype=np.int64)
+        return self._counts
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        mine, theirs = self.places(), other.places()
+        return (
+            (self.count, self.n_above, self.min_ns, self.max_ns, self.sum_ns)
+            == (other.count, other.n_above, other.min_ns, other.max_ns, other.sum_ns)
+            and np.array_equal(mine[0], theirs[0])
+            and np.array_equal(mine[1], theirs[1])
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    def __repr__(self) -> str:
+        found = self.percentiles_ns(50, 99)
+        if found is None:
+            return "<Histogram empty>"
+        return f"<Histogram {self.count} times, p50 {found[0]} ns, p99 {found[1]} ns, max {self.max_ns} ns>"
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        filled, counts = self.places()
+        numbers = (self.count, self.n_above, self.min_ns, self.max_ns, self.sum_ns, self._squares)
+        return (filled.astype(np.uint16).tobytes(), counts.tobytes(), numbers)
+
+    def __setstate__(self, state: tuple[bytes, bytes, tuple[Any, ...]]) -> None:
+        filled, counts, numbers = state
+        self.count, self.n_above, self.min_ns, self.max_ns, self.sum_ns, self._squares = numbers
+        self._counts = None
+        if self.count:
+            self._places()[np.frombuffer(filled, dtype=np.uint16)] = np.frombuffer(counts, dtype=np.int64)

@@ -1,0 +1,224 @@
+"""Result: what a run found, in the shape that `--json` writes (schema `hybridpress.result/1`).
+
+Attributes are named as in the file; percentiles are `p50`, `p99`, `p99_9`. Times are in ms, moments in s since the
+start of the run. What was not measured is None, never 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
+
+from hybridpress.metrics.histogram import Histogram
+
+SCHEMA = "hybridpress.result/1"
+PERCENTS = {"p50": 50.0, "p75": 75.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "p99_99": 99.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A distribution of times, in ms."""
+
+    count: int = 0
+    min: float | None = None
+    mean: float | None = None
+    stddev: float | None = None
+    p50: float | None = None
+    p75: float | None = None
+    p90: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    p99_9: float | None = None
+    p99_99: float | None = None
+    max: float | None = None
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> Times:
+        found = histogram.percentiles_ns(*PERCENTS.values())
+        mean_ns, stddev_ns = histogram.mean_ns, histogram.stddev_ns
+        if found is None or mean_ns is None or stddev_ns is None:
+            return cls()
+        percentiles = {name: ns / 1e6 for name, ns in zip(PERCENTS, found, strict=True)}
+        return cls(
+            count=histogram.count,
+            min=histogram.min_ns / 1e6,
+            mean=mean_ns / 1e6,
+            stddev=stddev_ns / 1e6,
+            max=histogram.max_ns / 1e6,
+            **percentiles,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Iterations:
+    """planned = started + dropped + not yet due; started = completed + failed + lost + in_flight_at_end.
+
+    `dropped` were due and never started; `planned` is None where nothing but the time limited an unpaced run.
+    """
+
+    planned: int | None
+    started: int
+    completed: int
+    failed: int
+    dropped: int
+    lost: int
+    in_flight_at_end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Qps:
+    """Iterations started a second: asked for, achieved over the run, off by, and in the fastest whole second."""
+
+    target: float | None
+    achieved: float
+    error_pct: float | None
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    count: int
+    failed: int
+    bytes_in: int
+    bytes_out: int
+    response_time_ms: Times
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    started: int
+    completed: int
+    failed: int
+    dropped: int
+    response_time_ms: Times
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    passed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResult:
+    """Errors alike: how many, when first, and the first one's whole text."""
+
+    kind: str
+    message: str
+    count: int
+    first_at_s: float
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalResult:
+    """One second of the run. `started` counts by start, `completed` and `failed` by end."""
+
+    at_s: int
+    started: int
+    completed: int
+    failed: int
+    dropped: int
+    target_qps: float | None
+    in_flight: int
+    mean_ms: float | None
+    p50_ms: float | None
+    p90_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerResult:
+    id: int
+    pid: int
+    started: int
+    cpu_pct: float
+    loop_lag_ms: Times
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class CpuTierResult:
+    workers: int
+    prepared: int
+    prepare_ms: Times
+    waits: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonResult:
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorResult:
+    """What the generator says of itself."""
+
+    verdict: str
+    reasons: list[ReasonResult]
+    loop_lag_ms: Times
+    cpu_pct: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    expression: str
+    value: float | None
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventResult:
+    """Something that happened once: a worker was lost, the run was interrupted."""
+
+    at_s: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished run. `to_dict()` is what `--json` writes."""
+
+    version: str
+    scenario: str
+    config: dict[str, Any]
+    started_at: str
+    duration_s: float
+    iterations: Iterations
+    qps: Qps
+    response_time_ms: Times
+    service_time_ms: Times
+    lateness_ms: Times
+    steps: dict[str, StepResult]
+    parts: dict[str, PartResult] | None
+    checks: dict[str, CheckResult]
+    errors: list[ErrorResult]
+    intervals: list[IntervalResult]
+    workers: list[WorkerResult]
+    cpu_tier: CpuTierResult | None
+    generator: GeneratorResult
+    thresholds: list[ThresholdResult] = field(default_factory=list)
+    events: list[EventResult] = field(default_factory=list)
+    schema: str = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists and numbers, keys as in the file ("p99.9")."""
+        found = _plain(self)
+        assert isinstance(found, dict)
+        return {"schema": found.pop("schema"), **found}
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        is_times = isinstance(value, Times)
+        return {
+            (f.name.replace("_", ".") if is_times else f.name): _plain(getattr(value, f.name)) for f in fields(value)
+        }
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value

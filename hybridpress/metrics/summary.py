@@ -1,0 +1,153 @@
+"""From a run's merged intervals to its Result: arithmetic and wording, nothing measured here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hybridpress.metrics.interval import Health, Interval
+from hybridpress.metrics.result import (
+    CheckResult,
+    ErrorResult,
+    EventResult,
+    GeneratorResult,
+    IntervalResult,
+    Iterations,
+    Qps,
+    ReasonResult,
+    Result,
+    StepResult,
+    Times,
+    WorkerResult,
+)
+from hybridpress.metrics.verdict import Conditions, judge
+from hybridpress.units import NS_PER_S
+
+SHORT_END_S = 0.05
+"""A last second shorter than this holds the drain's tail alone and says nothing of the rate."""
+
+
+@dataclass(slots=True)
+class WorkerTotals:
+    """One worker over the whole run."""
+
+    id: int
+    pid: int
+    started: int = 0
+    health: Health = field(default_factory=Health)
+    restarts: int = 0
+
+
+@dataclass(slots=True)
+class RunFacts:
+    """All that the coordinator knows of a finished run."""
+
+    version: str
+    scenario: str
+    config: dict[str, Any]
+    started_at: str
+    start_ns: int
+    load_s: float
+    """How long iterations were started."""
+    target_qps: float | None
+    n_planned: int | None
+    n_lost: int
+    total: Interval
+    seconds: Sequence[IntervalResult]
+    workers: Sequence[WorkerTotals]
+    conditions: Conditions
+    events: list[EventResult] = field(default_factory=list)
+
+
+def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
+    """One second as the result shows it: all that is kept of it, so that a long run stays small."""
+    found = interval.response.percentiles_ns(50, 90, 99)
+    p50, p90, p99 = (None, None, None) if found is None else (ns / 1e6 for ns in found)
+    return IntervalResult(
+        at_s=interval.index,
+        started=interval.started,
+        completed=interval.completed,
+        failed=interval.failed,
+        dropped=interval.dropped,
+        target_qps=target_qps,
+        in_flight=interval.in_flight,
+        mean_ms=None if interval.response.mean_ns is None else interval.response.mean_ns / 1e6,
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        max_ms=interval.response.max_ns / 1e6 if found is not None else None,
+    )
+
+
+def summarize(facts: RunFacts) -> Result:
+    """The Result of a run."""
+    total = facts.total
+    verdict, reasons = judge(total, facts.conditions)
+    return Result(
+        version=facts.version,
+        scenario=facts.scenario,
+        config=facts.config,
+        started_at=facts.started_at,
+        duration_s=round(facts.load_s, 6),
+        iterations=Iterations(
+            planned=facts.n_planned,
+            started=total.started,
+            completed=total.completed,
+            failed=total.failed,
+            dropped=total.dropped,
+            lost=facts.n_lost,
+            in_flight_at_end=total.started - total.completed - total.failed - facts.n_lost,
+        ),
+        qps=_qps(facts, total),
+        response_time_ms=Times.of(total.response),
+        service_time_ms=Times.of(total.service),
+        lateness_ms=Times.of(total.lateness),
+        steps={
+            name: StepResult(step.count, step.failed, step.bytes_in, step.bytes_out, Times.of(step.times))
+            for name, step in sorted(total.steps.items())
+        },
+        parts=None,
+        checks={name: CheckResult(check.passed, check.failed) for name, check in sorted(total.checks.items())},
+        errors=_errors(total, facts.start_ns),
+        intervals=list(facts.seconds),
+        workers=[
+            WorkerResult(
+                worker.id,
+                worker.pid,
+                worker.started,
+                round(worker.health.cpu_pct, 1),
+                Times.of(worker.health.loop_lag),
+                worker.restarts,
+            )
+            for worker in facts.workers
+        ],
+        cpu_tier=None,
+        generator=GeneratorResult(
+            verdict,
+            [ReasonResult(reason.code, reason.text) for reason in reasons],
+            Times.of(total.health.loop_lag),
+            round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
+        ),
+        events=facts.events,
+    )
+
+
+def _qps(facts: RunFacts, total: Interval) -> Qps:
+    achieved = total.started / facts.load_s if facts.load_s else 0.0
+    target = facts.target_qps
+    error_pct = None if target is None else 100 * (achieved - target) / target
+    peak = 0.0
+    for second in facts.seconds:
+        length_s = min(1.0, facts.load_s - second.at_s)
+        if length_s >= SHORT_END_S:
+            peak = max(peak, second.started / length_s)
+    return Qps(target, round(achieved, 3), None if error_pct is None else round(error_pct, 4), round(peak, 3))
+
+
+def _errors(total: Interval, start_ns: int) -> list[ErrorResult]:
+    found = [
+        ErrorResult(kind, message, error.count, max(round((error.first_ns - start_ns) / NS_PER_S, 3), 0), error.example)
+        for (kind, message), error in total.errors.items()
+    ]
+    return sorted(found, key=lambda error: (-error.count, error.kind, error.message))

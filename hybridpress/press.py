@@ -1,0 +1,173 @@
+"""Press, check and step: what the author of a scenario touches.
+
+A scenario is a subclass of `Press`. Each slot runs on a shallow copy of the scenario object: attributes that `start()`
+sets are the slot's own, the connections and the word table are the worker's.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from hybridpress.clock import now_ns
+
+if TYPE_CHECKING:
+    import aiohttp
+
+    from hybridpress.clients.http import HttpClient
+    from hybridpress.clients.kit import Clients
+    from hybridpress.clients.trace import Step
+    from hybridpress.metrics.result import Result
+
+
+class RunningSlot(Protocol):
+    """The slot whose code runs now, as `check` and `step` see it."""
+
+    def check(self, name: str, *, ok: bool) -> None:
+        """Count a check; one that does not hold fails the iteration."""
+
+    def step(self, name: str) -> Step:
+        """Where the step of this name is counted."""
+
+
+running_slot: ContextVar[RunningSlot] = ContextVar("running_slot")
+"""Set once for each slot, in its own context: tasks that a press starts inherit it."""
+
+
+def _slot_here(what: str) -> RunningSlot:
+    try:
+        return running_slot.get()
+    except LookupError:
+        raise RuntimeError(f"{what} is for press(), start() and stop(): no slot runs here") from None
+
+
+def check(ok: object, name: str) -> bool:
+    """Count whether *ok* holds, under *name*. One that does not hold fails the iteration; press() goes on.
+
+    Returns whether it held, so that press() may leave early: `if not check(…): return`.
+    """
+    holds = bool(ok)
+    _slot_here("check()").check(name, ok=holds)
+    return holds
+
+
+class step:  # noqa: N801 (read as a statement: `async with step("log in")`)
+    """Time any code as a step of its own name: `async with step("log in"): …` (or `with`, where nothing is awaited).
+
+    An exception that leaves the block counts the step as failed, and goes on.
+    """
+
+    __slots__ = ("_start_ns", "_step")
+
+    def __init__(self, name: str) -> None:
+        self._step = _slot_here("step()").step(name)
+        self._start_ns = 0
+
+    def __enter__(self) -> Self:
+        self._start_ns = now_ns()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        duration_ns = now_ns() - self._start_ns
+        if kind is None:
+            self._step.done(duration_ns, 0, 0)
+        else:
+            self._step.failed(duration_ns, 0, 0)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, frames)
+
+
+class Press:
+    """A scenario: a word table and the logic of one iteration.
+
+    Any run setting (`qps`, `concurrent`, `duration`, `host`, …) may stand on the class, be given to the constructor,
+    or on the command line; the later one of these wins.
+
+        class Hello(Press):
+            host = "http://127.0.0.1:8080"
+
+            async def press(self):
+                await self.http.get("/")
+
+        if __name__ == "__main__":
+            Hello(qps=100, concurrent=10).run()
+    """
+
+    host: str | None = None
+    """What relative URLs are relative to."""
+    params: Mapping[str, Any] = {}
+    """What was given with --param KEY=VALUE."""
+    vocab_list: list[Any]
+    """The word table, for a press() that draws from it by itself."""
+    slot: int = -1
+    """This slot's number, from 0, over all workers."""
+    worker: int = -1
+    """The number of the worker this slot is in, from 0."""
+    http: HttpClient
+    """The fast HTTP/1.1 client; cookies and default headers are this slot's own."""
+
+    settings: Mapping[str, Any] = {}
+    """The run settings that were given to the constructor."""
+
+    _clients: Clients
+
+    def __init__(self, qps: float | str | None = None, concurrent: int | None = None, **settings: Any) -> None:
+        self.vocab_list = []
+        given = {"qps": qps, "concurrent": concurrent, **settings}
+        for name, value in given.items():
+            if value is not None:
+                setattr(self, name, value)
+        self.settings = {name: value for name, value in given.items() if value is not None}
+
+    def vocab(self) -> Any:
+        """The word table: return or yield words (any picklable values). Called once, before the load."""
+        return None
+
+    async def start(self) -> None:
+        """Called once in each slot before the load, outside the measured time: log in, open what press() needs."""
+
+    async def stop(self) -> None:
+        """Called once in each slot after the load, outside the measured time."""
+
+    if TYPE_CHECKING:
+        # Either shape is a press(): `async def press(self, word)` and `async def press(self)`.
+        press: Callable[..., Any]
+    else:
+
+        async def press(self, word):
+            """One iteration: one request, or a flow of several. May also be written without *word*."""
+            raise NotImplementedError
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """An aiohttp.ClientSession of this worker, for what the fast client leaves out; its requests are steps too."""
+        return self._clients.session
+
+    def run(self) -> Result:
+        """Run this scenario as `hybridpress run` does, print as it does, and return the result.
+
+        Raises:
+            UsageError: a setting or the scenario itself cannot be used; nothing was sent.
+            RunError: the run broke.
+        """
+        from hybridpress.run import run_scenario
+
+        return run_scenario(self)
+
+    def in_slot(self, number: int, worker: int, clients: Clients) -> Self:
+        """The shallow copy that slot *number* runs on."""
+        mine = copy.copy(self)
+        mine.slot = number
+        mine.worker = worker
+        mine._clients = clients  # noqa: SLF001 (a copy of this very object)
+        mine.http = clients.http()
+        return mine

@@ -1,0 +1,250 @@
+"""The summary of a finished run, as blocks that rich lays out: what is said, in which order, and what is left out.
+
+All text of scenarios and servers goes through `visible` into `Text`, which reads no markup.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from hybridpress.metrics.result import ErrorResult, Result, Times
+from hybridpress.report.safe import cut, visible, visible_lines
+from hybridpress.units import format_bytes, format_count, format_duration, format_ms
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+MAX_STEPS = 20
+MAX_CHECKS = 20
+MAX_ERRORS = 10
+MAX_EVENTS = 5
+MAX_EXAMPLE_LINES = 3
+MAX_LINE_CHARACTERS = 200
+"""How much of a message, or of a line of an example, is shown."""
+MAX_WORKERS_EACH = 4
+"""With more workers than this, their CPU is told as a range."""
+
+_STYLE_OF = {"valid": "bold green", "degraded": "bold yellow", "invalid": "bold red"}
+_MEANING_OF = {
+    "valid": "the generator kept up: the times are the server's",
+    "degraded": "read the times with care",
+    "invalid": "do not quote these times",
+}
+_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max", "mean")
+
+
+def blocks(result: Result) -> list[RenderableType]:
+    """The summary's parts from top to bottom; those with nothing to say are left out."""
+    found: list[RenderableType] = [*_verdict(result), _counts(result), _times(result)]
+    for part in (_steps, _checks, _thresholds, _errors, _events):
+        lines = list(part(result))
+        if lines:
+            found += [_text(""), *lines]
+    return [*found, _text(""), *_workers(result)]
+
+
+def _text(words: str, style: str = "", *, indent: int = 0) -> RenderableType:
+    """A paragraph; lines after the first hang below its beginning."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    text = Text(words, style=style)
+    return Padding(text, (0, 0, 0, indent)) if indent else text
+
+
+def _verdict(result: Result) -> Iterator[RenderableType]:
+    verdict = result.generator.verdict
+    yield _text(f"{verdict}: {_MEANING_OF.get(verdict, '')}", _STYLE_OF.get(verdict, ""))
+    for reason in result.generator.reasons:
+        yield _text(f"{reason.code}: {visible(reason.text)}", indent=2)
+    yield _text("")
+
+
+def _counts(result: Result) -> Table:
+    from rich.table import Table
+
+    table = Table.grid("name", "value", padding=(0, 2, 0, 0))
+    table.columns[0].width = 13
+    table.columns[0].style = "bold"
+    table.add_row("QPS", _qps(result))
+    table.add_row("iterations", _iterations(result))
+    return table
+
+
+def _qps(result: Result) -> str:
+    qps = result.qps
+    seconds = f"in {format_duration(result.duration_s)}"
+    if qps.target is None or qps.error_pct is None:
+        return f"unpaced, achieved {format_count(qps.achieved)}/s {seconds}, peak {format_count(qps.peak)}/s"
+    # "+ 0.0" makes the -0.0 of a rounded error a 0.
+    error_pct = round(qps.error_pct, 2) + 0.0
+    sign = "+" if error_pct > 0 else ""
+    return (
+        f"asked {format_count(qps.target)}/s, achieved {format_count(qps.achieved)}/s ({sign}{error_pct:.2f} %) "
+        f"{seconds}, peak {format_count(qps.peak)}/s"
+    )
+
+
+def _iterations(result: Result) -> Text:
+    from rich.text import Text
+
+    counts = result.iterations
+    planned = [] if counts.planned is None else [(counts.planned, "planned", "")]
+    ends = [(counts.dropped, "dropped", "yellow"), (counts.lost, "lost", "red")]
+    ends.append((counts.in_flight_at_end, "in flight at the end", "yellow"))
+    parts = [
+        *planned,
+        (counts.started, "started", ""),
+        (counts.completed, "completed", ""),
+        (counts.failed, "failed", "red"),
+        *(ends if any(count for count, _, _ in ends) else []),
+    ]
+    words = (Text(f"{format_count(count)} {name}", style if count else "") for count, name, style in parts)
+    return Text(", ").join(words)
+
+
+def _times(result: Result) -> RenderableType:
+    rows = [("response time", result.response_time_ms), ("service time", result.service_time_ms)]
+    if result.qps.target is not None:
+        rows.append(("lateness", result.lateness_ms))
+    table = _table("", *(name.replace("_", ".") for name in _COLUMNS), first_width=13)
+    for name, times in rows:
+        table.add_row(_bold(name), *(format_ms(getattr(times, column)) for column in _COLUMNS))
+    return table
+
+
+def _bold(words: str) -> Text:
+    from rich.text import Text
+
+    return Text(words, "bold")
+
+
+def _table(*headers: str, first_width: int | None = None) -> Table:
+    """A table without lines: the first column holds names and gives way, the others are numbers."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    # Of all columns rich narrows first those that may wrap; the names themselves (`_name`) don't wrap but are cut.
+    table.add_column(headers[0], width=first_width)
+    for header in headers[1:]:
+        table.add_column(header, justify="right", no_wrap=True)
+    return table
+
+
+def _name(words: str) -> Text:
+    from rich.text import Text
+
+    return Text(visible(words), no_wrap=True, overflow="ellipsis")
+
+
+def _steps(result: Result) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    steps = sorted(result.steps.items(), key=lambda item: (-item[1].count, item[0]))
+    if not steps:
+        return
+    table = _table("step", "count", "failed", "p50", "p99", "max", "received")
+    for name, step in steps[:MAX_STEPS]:
+        times: Times = step.response_time_ms
+        per_s = step.bytes_in / result.duration_s if result.duration_s else 0.0
+        table.add_row(
+            _name(name),
+            format_count(step.count),
+            Text(format_count(step.failed), "red" if step.failed else ""),
+            format_ms(times.p50),
+            format_ms(times.p99),
+            format_ms(times.max),
+            f"{format_bytes(per_s)}/s",
+        )
+    yield table
+    yield from _more(len(steps) - MAX_STEPS)
+
+
+def _more(n_left_out: int) -> Iterator[RenderableType]:
+    if n_left_out > 0:
+        yield _text(f"and {format_count(n_left_out)} more (see --json)", "dim", indent=2)
+
+
+def _checks(result: Result) -> Iterator[RenderableType]:
+    """Those that did not always hold come first."""
+    from rich.table import Table
+    from rich.text import Text
+
+    checks = sorted(result.checks.items(), key=lambda item: (-item[1].failed, item[0]))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(width=1, no_wrap=True)
+    table.add_column()
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    for name, check in checks[:MAX_CHECKS]:
+        n_all = check.passed + check.failed
+        # Rounded down: 100 % is said only of a check that always held.
+        share = math.floor(10_000 * check.passed / n_all) / 100 if n_all else 0.0
+        mark = Text("✗", "red") if check.failed else Text("✓", "green")
+        held = f"{format_count(check.passed)} of {format_count(n_all)}"
+        table.add_row(mark, _name(name), held, f"{format_count(share)} %")
+    if checks:
+        yield table
+    yield from _more(len(checks) - MAX_CHECKS)
+
+
+def _thresholds(result: Result) -> Iterator[RenderableType]:
+    for threshold in result.thresholds:
+        mark, style = ("✓", "green") if threshold.passed else ("✗", "red")
+        value = "not measured" if threshold.value is None else format_count(threshold.value)
+        yield _text(f"{mark} {visible(threshold.expression)}  ({value})", style)
+
+
+def _errors(result: Result) -> Iterator[RenderableType]:
+    if result.errors:
+        yield _text("errors", "dim")
+    for error in result.errors[:MAX_ERRORS]:
+        yield _text(f"{format_count(error.count)} × {_named(error)}  (first at {error.first_at_s:.3f} s)", "red")
+        for line in _example_lines(error):
+            yield _text(line, indent=4)
+    yield from _more(len(result.errors) - MAX_ERRORS)
+
+
+def _named(error: ErrorResult) -> str:
+    return cut(visible(f"{error.kind}: {error.message}" if error.message else error.kind), MAX_LINE_CHARACTERS)
+
+
+def _example_lines(error: ErrorResult) -> list[str]:
+    """The example's first lines; of a traceback the last, where the mistake is. None when it says nothing new."""
+    example = error.example.strip()
+    if example in ("", error.message, f"{error.kind}: {error.message}"):
+        return []
+    lines = [cut(line, MAX_LINE_CHARACTERS) for line in visible_lines(example)]
+    if lines[0].startswith("Traceback"):
+        return lines[-MAX_EXAMPLE_LINES:]
+    if len(lines) > MAX_EXAMPLE_LINES:
+        return [*lines[:MAX_EXAMPLE_LINES], "…"]
+    return lines
+
+
+def _events(result: Result) -> Iterator[RenderableType]:
+    for event in result.events[:MAX_EVENTS]:
+        yield _text(f"at {event.at_s:.1f} s  {cut(visible(event.text), MAX_LINE_CHARACTERS)}", "yellow")
+    yield from _more(len(result.events) - MAX_EVENTS)
+
+
+def _workers(result: Result) -> Iterator[RenderableType]:
+    n_workers = len(result.workers)
+    if not n_workers:
+        return
+    shares = sorted((worker.cpu_pct for worker in result.workers), reverse=True)
+    if n_workers <= MAX_WORKERS_EACH:
+        cpu = ", ".join(f"{share:.0f} %" for share in shares)
+    else:
+        cpu = f"{shares[-1]:.0f} to {shares[0]:.0f} %, {result.generator.cpu_pct:.0f} % in all"
+    restarts = sum(worker.restarts for worker in result.workers)
+    restarted = f", {format_count(restarts)} restarted" if restarts else ""
+    yield _text(
+        f"{n_workers} worker{'s' if n_workers != 1 else ''}{restarted}: CPU {cpu}; "
+        f"loop lag p99 {format_ms(result.generator.loop_lag_ms.p99)}",
+        "dim",
+    )

@@ -1,0 +1,237 @@
+"""Wiring: the only module that knows every part of a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import uvloop
+
+from hybridpress import __version__, scenario
+from hybridpress.clients.kit import probe
+from hybridpress.clock import now_ns
+from hybridpress.config import Layer, RunConfig, knobs, knobs_by_name
+from hybridpress.coordinator.coordinator import Coordinator
+from hybridpress.coordinator.spawner import Spawner, Work
+from hybridpress.coordinator.state import RunState
+from hybridpress.errors import (
+    EXIT_BROKEN,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    ClientError,
+    InterruptedRunError,
+    RunError,
+    ScenarioError,
+    TLSError,
+    UsageError,
+)
+from hybridpress.ipc.channel import WorkerEnd
+from hybridpress.load.split import deal
+from hybridpress.metrics.result import Result
+from hybridpress.metrics.summary import RunFacts, summarize
+from hybridpress.press import Press
+from hybridpress.report.terminal import Terminal
+from hybridpress.units import format_count
+from hybridpress.worker.process import Seat, http_settings, work
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that came to its end: its result, what the command returns for it, and, if that is bad, why."""
+
+    result: Result
+    exit_code: int
+    complaint: str | None = None
+
+
+def run_scenario(press: Press) -> Result:
+    """Run *press* with the settings it has, print progress and summary, write the files asked for.
+
+    Raises:
+        UsageError: a setting or the scenario cannot be used; nothing was sent.
+        RunError: the run broke, or not one iteration completed; what there is of results was shown and written.
+    """
+    if scenario.is_loading:
+        raise ScenarioError(
+            f"{type(press).__name__}.run() is called while the scenario file is imported; "
+            'put it under `if __name__ == "__main__":`'
+        )
+    finished = execute(press, {})
+    if finished.complaint is not None:
+        raise RunError(finished.complaint)
+    return finished.result
+
+
+def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
+    """Run *press*; *flags* are the command line's settings by knob name, stronger than its own.
+
+    Raises:
+        UsageError: a setting or the scenario cannot be used; nothing was sent.
+        RunError: the run broke before its load began.
+        InterruptedRunError: the user ended it before its load began.
+    """
+    config, shape = configure(press, flags)
+    with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(press, shape, config))) as spawner:
+        try:
+            uvloop.run(_probe(config))
+            terminal.starting("building the word table")
+            n_words = spawner.wait_for_table()
+        except KeyboardInterrupt:
+            raise InterruptedRunError from None
+        terminal.starting(_starting(config, n_words))
+        # Not on uvloop: it makes a watched descriptor non-blocking, and a report longer than a pipe holds comes in parts.
+        state = asyncio.run(_conduct(config, spawner, terminal))
+        if not state.start_ns:
+            if state.is_interrupted:
+                raise InterruptedRunError
+            raise RunError(state.broken or "the run ended before it began")
+        result = summarize(_facts(config, state))
+        terminal.finished(result)
+    if config.json is not None:
+        from hybridpress.report.json import write_json
+
+        write_json(result, config.json)
+    return _finished(result, state)
+
+
+def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
+    """One iteration of *press* in this process, request and reply printed. Returns the exit code.
+
+    Raises:
+        UsageError: a setting or the scenario cannot be used; nothing was sent.
+    """
+    from hybridpress.report.once import OncePrinter
+    from hybridpress.worker.once import run_once
+
+    config, shape = configure(press, flags)
+    words = scenario.words_of(press, shape)
+    printer = OncePrinter()
+    outcome = uvloop.run(run_once(Seat(0, config, press, shape, words, range(1)), printer))
+    printer.outcome(
+        outcome.word, outcome.returned, outcome.checks, outcome.errors, outcome.duration_ns, outcome.step_times_ns
+    )
+    return EXIT_BROKEN if outcome.has_failed else EXIT_DONE
+
+
+def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenario.Shape]:
+    """The settings of class, object and command line, in rising order of strength; *press* then has them too.
+
+    Raises:
+        UsageError: all that is wrong with the settings and with the shape of the scenario, at once.
+    """
+    mistakes: list[str] = []
+    name = type(press).__name__
+    own = [
+        Layer(_settings(_class_attributes(press)), lambda knob: f"{name}.{knob}"),
+        Layer(_settings(vars(press)) | dict(press.settings), lambda knob: f"{name}({knob}=…)"),
+        Layer(flags, lambda knob: knobs_by_name()[knob].flag),
+    ]
+    try:
+        shape = scenario.shape_of(press)
+    except UsageError as error:
+        mistakes += error.mistakes
+    try:
+        config = RunConfig.build(scenario.label_of(press), own)
+    except UsageError as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise UsageError(mistakes)
+    for attribute, knob in knobs().items():
+        if knob.name in ("host", "qps", "concurrent"):
+            setattr(press, knob.name, getattr(config, attribute))
+    press.params = config.params
+    return config, shape
+
+
+def _class_attributes(press: Press) -> dict[str, Any]:
+    """What the scenario's classes set, the most derived first to be heard; Press's own defaults are not settings."""
+    found: dict[str, Any] = {}
+    for cls in reversed(type(press).__mro__):
+        if cls is not Press and issubclass(cls, Press):
+            found |= vars(cls)
+    return found
+
+
+def _settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of *attributes* that are run settings; methods and properties of the same name are the scenario's own."""
+    names = knobs_by_name().keys() | {"params"}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if name in names and not callable(value) and not isinstance(value, property)
+    }
+
+
+async def _probe(config: RunConfig) -> None:
+    """Whether the host can be reached at all: a mistake there is told before the load, once."""
+    try:
+        await probe(http_settings(config))
+    except TLSError as error:
+        raise UsageError(f"--host {config.host}: {error}") from error
+    except ClientError as error:
+        raise UsageError(f"--host {config.host}: {error}; is the server up, and the address right?") from error
+
+
+def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callable[[], tuple[int, Work]]:
+    def prepare() -> tuple[int, Work]:
+        """In the spawner: the word table, and what each worker is to do."""
+        words = scenario.words_of(press, shape)
+        slots = deal(config.concurrent, [1] * config.processes)
+
+        def be_worker(worker: int, channel: WorkerEnd) -> None:
+            first = sum(slots[:worker])
+            work(Seat(worker, config, press, shape, words, range(first, first + slots[worker])), channel)
+
+        return len(words), be_worker
+
+    return prepare
+
+
+async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> RunState:
+    return await Coordinator(config, spawner, terminal).run()
+
+
+def _starting(config: RunConfig, n_words: int) -> str:
+    table = f"{format_count(n_words)} words; " if n_words else ""
+    return f"{table}starting {config.concurrent} slots in {config.processes} processes"
+
+
+def _facts(config: RunConfig, state: RunState) -> RunFacts:
+    # The start is known on the monotonic clock; the wall clock is asked once, now, and carried back.
+    started_at = datetime.now(UTC) - timedelta(microseconds=(now_ns() - state.start_ns) / 1e3)
+    return RunFacts(
+        version=__version__,
+        scenario=config.scenario,
+        config=config.as_settings(),
+        started_at=started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        start_ns=state.start_ns,
+        load_s=state.load_s,
+        target_qps=config.qps,
+        n_planned=config.n_planned,
+        n_lost=state.n_lost,
+        total=state.total,
+        seconds=state.seconds,
+        workers=state.workers,
+        conditions=state.conditions(),
+        events=state.events,
+    )
+
+
+def _finished(result: Result, state: RunState) -> Finished:
+    if state.is_interrupted:
+        return Finished(result, EXIT_INTERRUPTED)
+    if state.broken is not None:
+        return Finished(result, EXIT_BROKEN, state.broken)
+    iterations = result.iterations
+    if iterations.started and not iterations.completed:
+        why = f": {result.errors[0].example.splitlines()[0]}" if result.errors else ""
+        n_started = format_count(iterations.started)
+        return Finished(result, EXIT_BROKEN, f"not one of {n_started} iterations completed{why}")
+    if result.generator.verdict == "invalid":
+        return Finished(result, EXIT_INVALID)
+    return Finished(result, EXIT_DONE)

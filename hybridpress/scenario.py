@@ -1,0 +1,207 @@
+"""Load a scenario, and say what is wrong with it, with file and line."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hybridpress.errors import ScenarioError
+from hybridpress.press import Press
+from hybridpress.vocab.table import collect
+
+_MODULE_PREFIX = "hybridpress_scenario_"
+_PACKAGE_DIR = str(Path(__file__).parent)
+_LIBRARY_DIRS = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_MAX_FRAMES = 6
+
+is_loading = False
+"""Whether a scenario file is being imported: a run() then was meant to stand under `if __name__ == "__main__"`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a scenario's methods are to be called."""
+
+    takes_word: bool
+    is_async: bool
+
+
+def load(spec: str) -> Press:
+    """The scenario that "FILE" or "FILE:Class" names, made with its own defaults.
+
+    Raises:
+        ScenarioError: there is no such file, it does not import, or it holds no such class (or several).
+    """
+    file_name, colon, class_name = spec.rpartition(":")
+    if not colon or not class_name.isidentifier():
+        file_name, class_name = spec, ""
+    path = Path(file_name)
+    if not path.is_file():
+        raise ScenarioError(f'there is no scenario file "{file_name}"')
+    scenario_class = _pick(_import(path), path, class_name)
+    try:
+        return scenario_class()
+    except Exception as error:
+        raise ScenarioError(f"{scenario_class.__name__}() raised {told(error)}") from error
+
+
+def label_of(press: Press) -> str:
+    """How the result names a scenario: "file.py:Class"."""
+    file = sys.modules[type(press).__module__].__dict__.get("__file__")
+    where = _short(file) if file else type(press).__module__
+    return f"{where}:{type(press).__name__}"
+
+
+def shape_of(press: Press) -> Shape:
+    """How press() is written.
+
+    Raises:
+        ScenarioError: press(), start() or stop() cannot be called as they should; all that is wrong is named.
+    """
+    name = type(press).__name__
+    mistakes = []
+    if type(press).press is Press.press:
+        mistakes.append(f"{name} has no press(); it needs `async def press(self, word)` or `async def press(self)`")
+        raise ScenarioError(mistakes)
+    for method, most in (("press", 1), ("start", 0), ("stop", 0), ("vocab", 0)):
+        function = getattr(press, method)
+        if method == "vocab" and not callable(function):
+            continue
+        if (mistake := _wrong_call(f"{name}.{method}()", function, most)) is not None:
+            mistakes.append(mistake)
+    if mistakes:
+        raise ScenarioError(mistakes)
+    return Shape(
+        takes_word=bool(_parameters(press.press)),
+        is_async=inspect.iscoroutinefunction(press.press),
+    )
+
+
+def words_of(press: Press, shape: Shape) -> list[Any]:
+    """The word table of *press*, also put into its `vocab_list`; empty when it has none and press() takes no word.
+
+    Raises:
+        ScenarioError: vocab() raised, gave nothing, or gave no words.
+    """
+    name = type(press).__name__
+    has_vocab = type(press).vocab is not Press.vocab
+    try:
+        words = collect(press.vocab() if callable(press.vocab) else press.vocab)
+    except Exception as error:
+        raise ScenarioError(f"{name}.vocab() raised {told(error)}") from error
+    if words is None:
+        words = list(press.vocab_list)
+    press.vocab_list = words
+    if not words and has_vocab:
+        raise ScenarioError(f"{name}.vocab() is empty: there is no word to press with")
+    if not words and shape.takes_word:
+        raise ScenarioError(
+            f"{_where(press.press)}: {name}.press() takes a word, but there is no vocab(); "
+            "write one, or press() without a word"
+        )
+    return words
+
+
+def told(error: BaseException) -> str:
+    """The error in words: kind, message, and the user's own frames (the last few), without ours and the libraries'."""
+    lines = traceback.format_exception_only(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_user_file(frame.filename)]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames = []
+    shown = traceback.format_list(frames[-_MAX_FRAMES:])
+    return "".join([*lines, *shown]).strip()
+
+
+def is_user_file(file_name: str) -> bool:
+    """Whether code of this file is the user's: not ours, not Python's, not an installed library's."""
+    if file_name.startswith("<"):
+        return False
+    return not file_name.startswith((_PACKAGE_DIR, *_LIBRARY_DIRS))
+
+
+def _import(path: Path) -> Any:
+    global is_loading
+    module_name = _MODULE_PREFIX + path.stem
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ScenarioError(f'"{path}" is not a Python file; a scenario\'s name ends in .py')
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    sys.path.insert(0, str(path.absolute().parent))
+    is_loading = True
+    try:
+        spec.loader.exec_module(module)
+    except ScenarioError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ScenarioError(f"{path} does not import: {told(error)}") from error
+    finally:
+        is_loading = False
+    return module
+
+
+def _pick(module: Any, path: Path, class_name: str) -> type[Press]:
+    """The Press of *module* that is meant: the one named, or the only one that it defines."""
+    presses = {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, Press) and value is not Press
+    }
+    if class_name:
+        if class_name in presses:
+            return presses[class_name]
+        found = ", ".join(presses) or "none at all"
+        raise ScenarioError(f"{path} has no Press named {class_name}; it has {found}")
+    own = [value for value in dict.fromkeys(presses.values()) if value.__module__ == module.__name__]
+    candidates = [value for value in own or presses.values() if value.press is not Press.press] or own
+    if not candidates:
+        raise ScenarioError(f"{path} has no scenario: no class in it is a subclass of hybridpress.Press")
+    if len(candidates) > 1:
+        names = [value.__name__ for value in candidates]
+        raise ScenarioError(f"{path} has several scenarios ({', '.join(names)}); name one: {path}:{names[0]}")
+    return candidates[0]
+
+
+def _wrong_call(name: str, function: Any, most: int) -> str | None:
+    """What is wrong with a method that is called with up to *most* arguments; None when nothing is."""
+    wanted = "self, or self and a word" if most else "self alone"
+    if not callable(function):
+        return f"{name} must be a method, but it is {function!r}"
+    if most and (inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)):
+        return f"{_where(function)}: {name} must not yield; it is one iteration, `async def` with `await`"
+    try:
+        parameters = _parameters(function)
+    except (TypeError, ValueError):
+        return None
+    needed = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+    if len(needed) > most or any(p.kind is p.KEYWORD_ONLY for p in needed):
+        return f"{_where(function)}: {name} takes {len(needed) + 1} parameters; it may take {wanted}"
+    return None
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Parameters without self and without **keywords and keyword-only ones that have a default."""
+    found = inspect.signature(function).parameters.values()
+    return [
+        p for p in found if p.kind is not p.VAR_KEYWORD and not (p.kind is p.KEYWORD_ONLY and p.default is not p.empty)
+    ]
+
+
+def _where(function: Any) -> str:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{_short(code.co_filename)}:{code.co_firstlineno}" if code else "?"
+
+
+def _short(file_name: str) -> str:
+    """The file's path from here, where that is shorter."""
+    try:
+        return str(Path(file_name).absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return file_name

@@ -1,0 +1,45 @@
+"""The target as a program for programs: says where it listens in one line of JSON, ends when its stdin does."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from hybridpress.errors import HybridpressError
+from hybridpress.target.server import Listening, serve
+
+
+def main() -> int:
+    """Serve; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m hybridpress.target", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--processes", type=int, default=1)
+    arguments = parser.parse_args()
+    try:
+        serve(arguments.host, arguments.port, arguments.processes, _announce, life_line=sys.stdin.fileno())
+    except HybridpressError as error:
+        _say({"error": str(error)})
+        return error.exit_code
+    return 0
+
+
+def _announce(listening: Listening) -> None:
+    _say(
+        {
+            "url": listening.url,
+            "host": listening.host,
+            "port": listening.port,
+            "pids": listening.pids,
+        }
+    )
+
+
+def _say(message: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

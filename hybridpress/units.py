@@ -1,0 +1,147 @@
+"""Durations, rates and counts: from the words a person writes, and back."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from hybridpress.errors import UsageError
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+NS_PER_US = 1_000
+
+_SECONDS_PER_UNIT = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "m": 1e6, "K": 1e3}
+_BYTES_PER_UNIT = {"": 1, "b": 1, "k": 2**10, "kb": 2**10, "kib": 2**10, "m": 2**20, "mb": 2**20, "mib": 2**20}
+_BYTES_PER_UNIT |= {"g": 2**30, "gb": 2**30, "gib": 2**30}
+
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(us|µs|ms|s|m|h|d)")
+_NUMBER = re.compile(r"(\d[\d_]*(?:\.\d*)?|\.\d+)([kKmM]?)")
+_SIZE = re.compile(r"(\d+(?:\.\d*)?)\s*([a-z]*)")
+
+
+def parse_duration_s(text: object) -> float:
+    """Seconds from "300ms", "30s", "5m", "1h30m", or from a plain number of seconds.
+
+    Raises:
+        UsageError: not a duration, negative, or not finite.
+    """
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        seconds = float(text)
+    else:
+        word = str(text).strip()
+        if _is_number(word):
+            seconds = float(word)
+        else:
+            parts = _DURATION_PART.findall(word)
+            if not parts or "".join(number + unit for number, unit in parts) != word:
+                raise UsageError(f'must be a duration such as "300ms", "30s" or "1h30m", got "{text}"')
+            seconds = sum(float(number) * _SECONDS_PER_UNIT[unit] for number, unit in parts)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise UsageError(f'must be a duration of 0 or more, got "{text}"')
+    return seconds
+
+
+def parse_rate_per_s(text: object) -> float:
+    """A rate a second from "500", "2.5k", "500/s", "30/m", or from a plain number.
+
+    Raises:
+        UsageError: not a rate, zero, negative, or not finite.
+    """
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        rate = float(text)
+    else:
+        number, slash, unit = str(text).strip().partition("/")
+        match = _NUMBER.fullmatch(number)
+        if match is None or (slash and unit not in _SECONDS_PER_UNIT):
+            raise UsageError(f'must be a rate such as "500", "2.5k" or "500/s", got "{text}"')
+        per_s = _SECONDS_PER_UNIT[unit] if slash else 1.0
+        rate = float(match[1].replace("_", "")) * _FACTORS[match[2]] / per_s
+    if not math.isfinite(rate) or rate <= 0:
+        raise UsageError(f'must be a rate above 0, got "{text}"; leave it out for an unpaced run')
+    return rate
+
+
+def parse_count(text: object) -> int:
+    """A whole number of 1 or more, from "10000", "10k", "1M" or an int.
+
+    Raises:
+        UsageError: not a whole number, or below 1.
+    """
+    if isinstance(text, bool):
+        raise UsageError(f"must be a whole number, got {text}")
+    if isinstance(text, int):
+        count = float(text)
+    else:
+        match = _NUMBER.fullmatch(str(text).strip())
+        if match is None:
+            raise UsageError(f'must be a whole number of 1 or more, got "{text}"')
+        count = float(match[1].replace("_", "")) * _FACTORS[match[2]]
+    if count < 1 or count != int(count):
+        raise UsageError(f'must be a whole number of 1 or more, got "{text}"')
+    return int(count)
+
+
+def parse_bytes(text: object) -> int:
+    """A number of bytes from "65536", "64k", "8MiB", or an int.
+
+    Raises:
+        UsageError: not a size, or below 1.
+    """
+    match = _SIZE.fullmatch(str(text).strip().lower())
+    if match is None or match[2] not in _BYTES_PER_UNIT:
+        raise UsageError(f'must be a size such as "65536", "64k" or "8MiB", got "{text}"')
+    size = int(float(match[1]) * _BYTES_PER_UNIT[match[2]])
+    if size < 1:
+        raise UsageError(f'must be a size of 1 byte or more, got "{text}"')
+    return size
+
+
+def format_duration(seconds: float) -> str:
+    """Short words for a duration: 0.3 → "300ms", 90 → "1m30s", 2.5 → "2.5s"."""
+    if seconds < 1:
+        return f"{seconds * 1e3:.3g}ms"
+    if seconds < 60:
+        return f"{seconds:.3g}s"
+    whole = round(seconds)
+    hours, rest = divmod(whole, 3600)
+    minutes, seconds_left = divmod(rest, 60)
+    words = [(hours, "h"), (minutes, "m"), (seconds_left, "s")]
+    return "".join(f"{number}{unit}" for number, unit in words if number)
+
+
+def format_ms(milliseconds: float | None) -> str:
+    """A time with three digits and its unit: 0.0453 → "45.3 µs", 1.2345 → "1.23 ms", 2500 → "2.50 s"; None → "–"."""
+    if milliseconds is None:
+        return "–"
+    for factor, unit in ((1e3, "µs"), (1.0, "ms"), (1e-3, "s")):
+        value = milliseconds * factor
+        if value < 999.5 or unit == "s":
+            digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+            return f"{value:.{digits}f} {unit}"
+    raise AssertionError
+
+
+def format_count(number: float) -> str:
+    """A count with its thousands apart: 1234567 → "1,234,567"; fractions keep up to two digits."""
+    if float(number).is_integer():
+        return f"{int(number):,}"
+    return f"{number:,.2f}".rstrip("0").rstrip(".")
+
+
+def format_bytes(size: float) -> str:
+    """A size with three digits: 1536 → "1.50 KiB"."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1000 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        size /= 1024
+    raise AssertionError
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,57 @@
+"""What lets iterations begin: the plan's pacer, or, unpaced, a gate that is open while there is anything to start.
+
+Both say in `due_ns` when the next iteration may begin, and hand it out by `take()`, so that a slot's turn is the same
+for both.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from hybridpress.load.pacer import NEVER_NS
+
+
+class Gate(Protocol):
+    """The next iteration may begin once the clock reaches `due_ns`; NEVER_NS: none will, as things stand."""
+
+    due_ns: int
+
+    def take(self) -> int:
+        """Begin it: its due time."""
+
+    def n_due(self, until_ns: int) -> int:
+        """How many more may begin before *until_ns*; 0 where there is no plan."""
+
+
+class OpenGate:
+    """Unpaced: always due, *limit* times (None: without end)."""
+
+    __slots__ = ("_left", "due_ns")
+
+    def __init__(self, limit: int | None) -> None:
+        self._left = NEVER_NS if limit is None else limit
+        self.due_ns = 0 if self._left else NEVER_NS
+
+    def take(self) -> int:
+        left = self._left = self._left - 1
+        if not left:
+            self.due_ns = NEVER_NS
+        return 0
+
+    def n_due(self, until_ns: int) -> int:
+        return 0
+
+
+class ClosedGate:
+    """Before the load and after it: nothing is due."""
+
+    __slots__ = ("due_ns",)
+
+    def __init__(self) -> None:
+        self.due_ns = NEVER_NS
+
+    def take(self) -> int:
+        raise AssertionError("a closed gate has nothing to take")
+
+    def n_due(self, until_ns: int) -> int:
+        return 0

@@ -1,0 +1,75 @@
+"""One iteration in this very process, for writing and debugging a scenario."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from hybridpress.clients.kit import Clients
+from hybridpress.clients.trace import Observer
+from hybridpress.clock import now_ns
+from hybridpress.metrics.interval import CheckCounts, Health
+from hybridpress.metrics.recorder import Recorder
+from hybridpress.press import running_slot
+from hybridpress.worker.process import Seat, http_settings
+from hybridpress.worker.slots import Slot, Slots, SlotTrace
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the one iteration went. *errors* are (kind, message, example)."""
+
+    word: Any
+    returned: Any
+    checks: dict[str, CheckCounts]
+    errors: list[tuple[str, str, str]]
+    duration_ns: int
+    step_times_ns: dict[str, int]
+    has_failed: bool
+
+
+async def run_once(seat: Seat, observer: Observer) -> Outcome:
+    """start(), one press() with a word drawn at random, stop(). *observer* sees every exchange."""
+    recorder = Recorder(paced=False)
+    trace = SlotTrace(recorder)
+    trace.observer = observer
+    clients = Clients(http_settings(seat.config), trace)
+    slots = Slots(
+        seat.press,
+        range(1),
+        0,
+        clients,
+        recorder,
+        words=seat.words,
+        takes_word=seat.shape.takes_word,
+        seed=seat.config.seed,
+    )
+    slot = Slot(slots, 0, seat.press.in_slot(0, 0, clients))
+    words = [random.Random(seat.config.seed).choice(seat.words)] if seat.shape.takes_word else []
+    returned = None
+    running_slot.set(slot)
+    error = await slot.start()
+    start_ns = now_ns()
+    if error is None:
+        try:
+            returned = await slot.press.press(*words)
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 (shown, whatever it is)
+            slot.fail(raised)
+        end_ns = now_ns()
+        await slot.stop()
+    else:
+        slot.fail(error)
+        end_ns = now_ns()
+    await slots.drain(0)
+    await clients.close()
+    interval = recorder.flush(0, None, [], Health())
+    return Outcome(
+        words[0] if words else None,
+        returned,
+        interval.checks,
+        [(kind, message, counts.example) for (kind, message), counts in interval.errors.items()],
+        end_ns - start_ns,
+        {name: step.times.sum_ns for name, step in interval.steps.items()},
+        slot.failed,
+    )

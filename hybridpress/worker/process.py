@@ -1,0 +1,178 @@
+"""The worker process: from the fork to its last word."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import uvloop
+
+from hybridpress import __version__
+from hybridpress.clients.http import HttpSettings
+from hybridpress.clients.kit import Clients
+from hybridpress.clock import now_ns
+from hybridpress.config import RunConfig
+from hybridpress.errors import EXIT_BROKEN
+from hybridpress.ipc.channel import WorkerEnd
+from hybridpress.ipc.messages import Begin, Broken, Done, Ready, Stop
+from hybridpress.load.pacer import NEVER_NS, Pacer, Piece
+from hybridpress.load.plan import CATCH_UP_S
+from hybridpress.metrics.recorder import Recorder
+from hybridpress.press import Press
+from hybridpress.scenario import Shape, told
+from hybridpress.units import NS_PER_S
+from hybridpress.worker.flush import Reporter
+from hybridpress.worker.gate import OpenGate
+from hybridpress.worker.health import Watch
+from hybridpress.worker.slots import Slots, SlotTrace
+
+POLL_S = 0.005
+"""How often a worker looks whether it may begin, or is done."""
+GC_THRESHOLDS = (50_000, 20, 100)
+"""After the freeze the collector has only what iterations leave behind in cycles; it may wait for more of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One worker's place in the run, and all it needs there."""
+
+    worker: int
+    config: RunConfig
+    press: Press
+    shape: Shape
+    words: list[Any]
+    slots: range
+
+
+def http_settings(config: RunConfig) -> HttpSettings:
+    """What of the run's settings concerns the clients."""
+    return HttpSettings(
+        base_url=config.host,
+        timeout_s=config.timeout_s,
+        verify=not config.insecure,
+        ca_file=config.ca_file,
+        max_body_bytes=config.max_body_bytes,
+        cookies=config.cookies,
+        headers={"User-Agent": f"hybridpress/{__version__}", "Accept": "*/*"},
+    )
+
+
+def work(seat: Seat, channel: WorkerEnd) -> None:
+    """Be worker number `seat.worker` until the coordinator says stop, or is gone. To be called in a fresh process."""
+    # The terminal's Ctrl-C reaches every process of its group; what it means is the coordinator's to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        uvloop.run(_Worker(seat, channel).run())
+    except Exception as error:  # noqa: BLE001 (told to the coordinator, whatever it is)
+        channel.send(Broken(seat.worker, told(error)))
+        channel.close()
+        sys.exit(EXIT_BROKEN)
+    channel.close()
+
+
+class _Worker:
+    def __init__(self, seat: Seat, channel: WorkerEnd) -> None:
+        self._seat = seat
+        self._channel = channel
+        self._pacer = Pacer()
+        self._begun: Begin | None = None
+        self._drain_until_ns: int | None = None
+
+    async def run(self) -> None:
+        seat = self._seat
+        loop = asyncio.get_running_loop()
+        recorder = Recorder(paced=seat.config.is_paced)
+        clients = Clients(http_settings(seat.config), SlotTrace(recorder))
+        slots = Slots(
+            seat.press,
+            seat.slots,
+            seat.worker,
+            clients,
+            recorder,
+            words=seat.words,
+            takes_word=seat.shape.takes_word,
+            seed=seat.config.seed,
+        )
+        loop.add_reader(self._channel.fileno(), self._hear)
+        failures = await slots.start()
+        recorder.forget_steps()
+        watch = Watch(loop)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        slots.open()
+        texts = tuple(dict.fromkeys(told(error) for error in failures))
+        self._channel.send(Ready(seat.worker, os.getpid(), len(slots), texts))
+
+        reporter = Reporter(seat.worker, self._channel, recorder, slots, watch)
+        await self._begin(slots, reporter, watch)
+        n_unstarted = await self._until_over(slots)
+        await slots.drain(self._drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S))
+        interval = reporter.end(slots.given_up_ns)
+        interval.dropped = n_unstarted
+        watch.close()
+        self._channel.send(Done(seat.worker, interval, recorder.last_start_ns, recorder.last_end_ns))
+        await slots.stop(seat.config.timeout_s)
+        await clients.close()
+        loop.remove_reader(self._channel.fileno())
+
+    async def _begin(self, slots: Slots, reporter: Reporter, watch: Watch) -> None:
+        """Wait for the order to begin, then for the instant it names, and open the gate."""
+        while self._begun is None and not self._must_stop:
+            await asyncio.sleep(POLL_S)
+        if self._begun is None:
+            return
+        watch.begin()
+        reporter.begin(self._begun.start_ns)
+        if self._begun.pace is not None:
+            slots.follow(self._pacer)
+        else:
+            while not self._must_stop and (ahead_ns := self._begun.start_ns - now_ns()) > 0:
+                await asyncio.sleep(min(POLL_S, ahead_ns / NS_PER_S))
+            slots.follow(OpenGate(self._begun.iterations))
+
+    async def _until_over(self, slots: Slots) -> int:
+        """Wait until all that was planned has started, the time is over, or the coordinator says stop; start nothing
+        from then on. Returns how many were due and never started."""
+        begun = self._begun
+        if begun is None:
+            slots.close()
+            return 0
+        until_ns = NEVER_NS if begun.until_ns is None else begun.until_ns
+        grace_ns = int(CATCH_UP_S * NS_PER_S) if begun.pace is not None else 0
+        while not self._must_stop:
+            now = now_ns()
+            all_started = slots.gate.due_ns == NEVER_NS
+            if now >= until_ns + grace_ns or (all_started and (now >= until_ns or begun.until_ns is None)):
+                break
+            next_end_ns = until_ns if now < until_ns else until_ns + grace_ns
+            await asyncio.sleep(min(POLL_S, max((next_end_ns - now) / NS_PER_S, 0)))
+        n_unstarted = slots.gate.n_due(min(now_ns(), until_ns))
+        slots.close()
+        return n_unstarted
+
+    @property
+    def _must_stop(self) -> bool:
+        return self._drain_until_ns is not None
+
+    def _hear(self) -> None:
+        """One order of the coordinator."""
+        order = self._channel.receive()
+        if order is None:
+            # The coordinator is gone, however it went: there is nobody left to report to.
+            os._exit(EXIT_BROKEN)
+        if isinstance(order, Begin):
+            self._begun = order
+            if order.pace is not None:
+                self._pacer.apply(order.pace)
+        elif isinstance(order, Piece):
+            self._pacer.apply(order)
+        else:
+            assert isinstance(order, Stop)
+            self._drain_until_ns = order.drain_until_ns

@@ -1,0 +1,277 @@
+"""Slots: coroutines that run iterations one after another. The hot path of a worker.
+
+A slot whose next iteration is due goes on without a wake; else it waits, and one timer wakes all that are due then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import types
+from collections import deque
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Any
+
+from hybridpress.clients.kit import Clients
+from hybridpress.clients.trace import Observer, Step
+from hybridpress.clock import now_ns
+from hybridpress.errors import ClientError
+from hybridpress.load.pacer import NEVER_NS
+from hybridpress.metrics.recorder import Recorder
+from hybridpress.press import Press, running_slot
+from hybridpress.scenario import told
+from hybridpress.worker.gate import ClosedGate, Gate
+from hybridpress.worker.timer import open_timer
+
+WAKE_GAP_NS = 50_000
+"""Wakes are at least so far apart: at high rates one wake starts all that came due in between."""
+QUICK_NS = 20_000
+"""An iteration shorter than this may not have let the loop run at all…"""
+QUICK_TURNS = 64
+"""…so after so many of them a slot gives way to the loop by itself."""
+
+CHECK_FAILED = "CheckFailed"
+
+
+class SlotTrace:
+    """A worker's measuring, as its clients see it (`hybridpress.clients.trace.Trace`)."""
+
+    observer: Observer | None = None
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def step(self, name: str) -> Step:
+        return self._recorder.step(name)
+
+    def fail(self, error: Exception) -> None:
+        slot = running_slot.get(None)
+        if isinstance(slot, Slot):
+            slot.fail(error)
+        else:
+            note_error(self._recorder, error)
+
+
+def note_error(recorder: Recorder, error: BaseException) -> None:
+    """Count *error* under its kind and what it says, with the user's frames as the example."""
+    message = error.summary if isinstance(error, ClientError) else str(error).partition("\n")[0]
+    recorder.error(type(error).__name__, message, told(error), now_ns())
+
+
+class Slot:
+    """One virtual user: the scenario's copy, and its turn."""
+
+    __slots__ = ("_group", "_index", "failed", "press")
+
+    def __init__(self, group: Slots, index: int, press: Press) -> None:
+        self._group = group
+        self._index = index
+        self.press = press
+        self.failed = False
+
+    def check(self, name: str, *, ok: bool) -> None:
+        recorder = self._group.recorder
+        recorder.check(name, ok=ok)
+        if not ok:
+            self.failed = True
+            recorder.error(CHECK_FAILED, name, f"the check did not hold: {name}", now_ns())
+
+    def step(self, name: str) -> Step:
+        return self._group.recorder.step(name)
+
+    def fail(self, error: BaseException) -> None:
+        """Count *error*, and fail the iteration that runs now."""
+        self.failed = True
+        note_error(self._group.recorder, error)
+
+    async def start(self) -> BaseException | None:
+        """The scenario's start(); the error that it ended with."""
+        running_slot.set(self)
+        return await _outcome(self.press.start())
+
+    async def stop(self) -> BaseException | None:
+        running_slot.set(self)
+        return await _outcome(self.press.stop())
+
+    async def run(self) -> None:
+        """Run iterations until the gate has no more. One clock reading a turn where the next one is due already."""
+        running_slot.set(self)
+        group, index = self._group, self._index
+        recorder, started_ns, clock = group.recorder, group.started_ns, now_ns
+        note_due, note_start, note_end = recorder.due_ns.append, recorder.start_ns.append, recorder.end_ns.append
+        paced = recorder.paced
+        call, takes_word = self.press.press, group.takes_word
+        words, n_words, draw = group.words, len(group.words), group.rng.random
+        quick_turns = 0
+        end = clock()
+        while True:
+            gate = group.gate
+            if gate.due_ns <= end:
+                due = gate.take()
+                start = end
+            else:
+                due = await group.wait()
+                if due < 0:
+                    return
+                start = clock()
+            started_ns[index] = start
+            try:
+                if takes_word:
+                    await call(words[int(draw() * n_words)])
+                else:
+                    await call()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever press() raises is data)
+                self.fail(error)
+            except asyncio.CancelledError as error:
+                if group.is_cancelling:
+                    raise
+                self.fail(error)
+            end = clock()
+            started_ns[index] = 0
+            if paced:
+                note_due(due)
+            note_start(start)
+            note_end(end)
+            if self.failed:
+                self.failed = False
+                recorder.failed(end)
+            if end - start < QUICK_NS:
+                quick_turns += 1
+                if quick_turns == QUICK_TURNS:
+                    quick_turns = 0
+                    await _give_way()
+                    end = clock()
+
+
+class Slots:
+    """All slots of one worker, what they share, and the wake."""
+
+    def __init__(
+        self,
+        press: Press,
+        numbers: range,
+        worker: int,
+        clients: Clients,
+        recorder: Recorder,
+        *,
+        words: list[Any],
+        takes_word: bool,
+        seed: int,
+    ) -> None:
+        self.recorder = recorder
+        self.words = words
+        self.takes_word = takes_word
+        self.rng = random.Random(f"{seed}/{worker}")
+        self.gate: Gate = ClosedGate()
+        self.is_cancelling = False
+        self.started_ns = [0] * len(numbers)
+        """When each slot's running iteration started; 0: none runs."""
+        self._slots = [Slot(self, i, press.in_slot(n, worker, clients)) for i, n in enumerate(numbers)]
+        self._loop = asyncio.get_running_loop()
+        self._timer = open_timer(self._loop, self._wake)
+        self._armed_ns = NEVER_NS
+        self._idle: deque[asyncio.Future[int]] = deque()
+        self._is_over = False
+        self.given_up_ns: list[int] = []
+        """The start of each iteration that the drain gave up."""
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    async def start(self) -> list[BaseException]:
+        """Every slot's start(); a slot whose start() fails will not press. Returns the errors."""
+        tasks = [self._loop.create_task(slot.start()) for slot in self._slots]
+        outcomes = await asyncio.gather(*tasks)
+        self._slots = [slot for slot, error in zip(self._slots, outcomes, strict=True) if error is None]
+        return [error for error in outcomes if error is not None]
+
+    async def stop(self, timeout_s: float) -> None:
+        """Every slot's stop(), for *timeout_s* at most; its errors concern nobody any more."""
+        tasks = [self._loop.create_task(slot.stop()) for slot in self._slots]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
+            await _cancel(tasks)
+
+    def open(self) -> None:
+        """Create the slots' tasks. They wait while the gate is closed."""
+        self._tasks = [self._loop.create_task(slot.run()) for slot in self._slots]
+
+    def follow(self, gate: Gate) -> None:
+        """From now on, start what *gate* lets begin."""
+        self.gate = gate
+        self._wake()
+
+    def close(self) -> None:
+        """Start nothing any more."""
+        self.gate = ClosedGate()
+        self._is_over = True
+        while self._idle:
+            self._release(-1)
+
+    async def drain(self, until_ns: int) -> None:
+        """Wait for the iterations in flight until *until_ns*, then give them up."""
+        self.close()
+        timeout_s = max(until_ns - now_ns(), 0) / 1e9
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+        self.is_cancelling = True
+        self.given_up_ns = self.running_since_ns()
+        await _cancel(self._tasks)
+        self._timer.close()
+
+    def running_since_ns(self) -> list[int]:
+        """The start of each iteration that runs now."""
+        return [since for since in self.started_ns if since]
+
+    def wait(self) -> asyncio.Future[int]:
+        """The due time of the iteration that the calling slot is to run; below 0: none, end."""
+        waiter: asyncio.Future[int] = self._loop.create_future()
+        if self._is_over:
+            waiter.set_result(-1)
+            return waiter
+        self._idle.append(waiter)
+        due_ns = self.gate.due_ns
+        if due_ns < self._armed_ns:
+            self._armed_ns = due_ns
+            self._timer.arm(due_ns)
+        return waiter
+
+    def _wake(self) -> None:
+        """Start all that is due, as far as there are slots for it; then sleep until the next is."""
+        gate, idle = self.gate, self._idle
+        now = now_ns()
+        while idle and gate.due_ns <= now:
+            self._release(gate.take())
+        self._armed_ns = NEVER_NS
+        if idle and gate.due_ns != NEVER_NS:
+            self._armed_ns = max(gate.due_ns, now + WAKE_GAP_NS)
+            self._timer.arm(self._armed_ns)
+
+    def _release(self, due_ns: int) -> None:
+        waiter = self._idle.popleft()
+        if not waiter.done():
+            waiter.set_result(due_ns)
+
+
+@types.coroutine
+def _give_way() -> Any:
+    """Let the loop run once: asyncio.sleep(0) without its coroutine."""
+    yield
+
+
+async def _outcome(awaitable: Awaitable[Any]) -> BaseException | None:
+    try:
+        await awaitable
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever the scenario raises is data)
+        return error
+    return None
+
+
+async def _cancel(tasks: list[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task

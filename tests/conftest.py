@@ -1,0 +1,59 @@
+"""Fixtures that all tests share, and how Hypothesis works here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import settings
+
+from tests.support import ports, programs
+from tests.support.nginx import Nginx
+from tests.support.processes import StrayWatch
+
+# No deadline: on a busy machine an example takes as long as it takes, and that says nothing of the code.
+settings.register_profile("suite", deadline=None, max_examples=60, print_blob=True)
+settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def nginx() -> Iterator[Nginx]:
+    """An nginx with one worker process, shared by all tests of this session. Do not stop it; count differences."""
+    with Nginx() as server:
+        yield server
+
+
+@pytest.fixture
+def start_nginx(no_stray_processes: None) -> Iterator[Callable[..., Nginx]]:
+    """Starts an nginx of this test's own, with the options of `Nginx`. It ends with the test."""
+    with ExitStack() as stack:
+
+        def start(*, processes: int = 1, unix: bool = False, tls: bool = False, extra: str = "") -> Nginx:
+            return stack.enter_context(Nginx(processes=processes, unix=unix, tls=tls, extra=extra))
+
+        yield start
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A TCP port on which nobody listens, for servers that cannot be given port 0."""
+    return ports.free_port()
+
+
+@pytest.fixture
+def no_stray_processes() -> Iterator[None]:
+    """Fails the test when a process that it started, however far down, is still there after it."""
+    with StrayWatch() as watch:
+        yield
+        strays = watch.wait()
+    assert not strays, "the test left processes behind:\n" + "\n".join(strays)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which programs were missing, so that skipped tests do not go unseen."""
+    packages = programs.packages()
+    for program in programs.missing():
+        terminalreporter.write_line(
+            f"not installed: {program} (Debian: {packages[program]}); tests that need it were skipped", yellow=True
+        )

@@ -1,0 +1,1 @@
+"""What load is wanted: arithmetic, told by tables and laws."""

@@ -1,0 +1,1 @@
+"""What was measured: tables for facts, laws for everything that adds up."""

@@ -1,0 +1,107 @@
+"""What the generator says of itself: a reason for each trouble, and the worst of them as the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hybridpress.metrics.histogram import Histogram
+from hybridpress.metrics.interval import Health, Interval
+from hybridpress.metrics.verdict import Conditions, judge
+
+FINE = Conditions(paced=True, n_unstarted=0, n_workers_lost=0, busiest_worker_cpu_pct=94.9, slots_were_exhausted=False)
+
+
+def histogram_of(times_ms: list[float]) -> Histogram:
+    histogram = Histogram()
+    histogram.add((np.array(times_ms) * 1e6).astype(np.int64))
+    return histogram
+
+
+def run(*, late_ms: float = 0.1, lag_ms: float = 0.1) -> Interval:
+    """A run whose p99 of lateness and loop lag are as given."""
+    return Interval(
+        0, lateness=histogram_of([0.0] * 90 + [late_ms] * 10), health=Health(histogram_of([0.0] * 90 + [lag_ms] * 10))
+    )
+
+
+def test_nothing_wrong() -> None:
+    """A run without trouble is valid, without reasons; so is one in which nothing was measured."""
+    assert judge(run(), FINE) == ("valid", [])
+    assert judge(Interval(0), FINE) == ("valid", [])
+
+
+@pytest.mark.parametrize(
+    ("lag_ms", "verdict", "codes"),
+    [
+        (9.9, "valid", []),
+        (10.0, "degraded", ["event_loop_blocked"]),
+        (99.0, "degraded", ["event_loop_blocked"]),
+        (100.0, "invalid", ["event_loop_blocked"]),
+    ],
+)
+def test_a_blocked_loop(lag_ms: float, verdict: str, codes: list[str]) -> None:
+    """A loop that is late by 10 ms at p99 degrades, by 100 ms invalidates, paced or not."""
+    for conditions in (FINE, replace(FINE, paced=False)):
+        found, reasons = judge(run(lag_ms=lag_ms), conditions)
+        assert (found, [reason.code for reason in reasons]) == (verdict, codes)
+
+
+@pytest.mark.parametrize(
+    ("late_ms", "verdict", "codes"),
+    [
+        (9.9, "valid", []),
+        (10.0, "degraded", ["late_starts"]),
+        (99.0, "degraded", ["late_starts"]),
+        (100.0, "invalid", ["late_starts"]),
+    ],
+)
+def test_late_starts(late_ms: float, verdict: str, codes: list[str]) -> None:
+    """Starts late by 10 ms at p99 with slots free are the generator's fault; an unpaced run knows no lateness."""
+    found, reasons = judge(run(late_ms=late_ms), FINE)
+    assert (found, [reason.code for reason in reasons]) == (verdict, codes)
+    assert judge(run(late_ms=late_ms), replace(FINE, paced=False)) == ("valid", [])
+
+
+def test_exhausted_slots() -> None:
+    """With all slots busy late starts are the plan's or the server's doing: degraded, however late, with the way out."""
+    verdict, reasons = judge(run(late_ms=5_000), replace(FINE, slots_were_exhausted=True, n_unstarted=1_234))
+    assert (verdict, [reason.code for reason in reasons]) == ("degraded", ["slots_exhausted"])
+    assert "lateness p99 5.00 s; 1,234 never started" in reasons[0].text
+    assert "--concurrent" in reasons[0].text
+    _, reasons = judge(Interval(0), replace(FINE, slots_were_exhausted=True))
+    assert "lateness p99 unknown)" in reasons[0].text
+    assert judge(run(), replace(FINE, slots_were_exhausted=True, paced=False)) == ("valid", [])
+
+
+def test_saturated_cpu() -> None:
+    """A worker at 95 % of a core degrades; the text says what that means for the sort of run."""
+    paced = judge(run(), replace(FINE, busiest_worker_cpu_pct=95.0))
+    assert (paced[0], [reason.code for reason in paced[1]]) == ("degraded", ["cpu_saturated"])
+    assert "95 % of a core: the QPS may be beyond" in paced[1][0].text
+    unpaced = judge(run(), replace(FINE, busiest_worker_cpu_pct=99.9, paced=False))
+    assert "100 % of a core: the throughput may be its limit" in unpaced[1][0].text
+
+
+def test_lost_workers_and_clock_jumps() -> None:
+    """A lost worker degrades, a machine that stood still invalidates."""
+    verdict, reasons = judge(run(), replace(FINE, n_workers_lost=2))
+    assert (verdict, reasons[0].code, reasons[0].text[:2]) == ("degraded", "worker_lost", "2 ")
+    verdict, reasons = judge(run(), replace(FINE, clock_jump_s=12.34))
+    assert (verdict, reasons[0].code) == ("invalid", "clock_jump")
+    assert "12.3 s" in reasons[0].text
+
+
+def test_the_worst_counts() -> None:
+    """All reasons are given; the verdict is that of the worst, whichever comes first."""
+    conditions = replace(FINE, n_workers_lost=1, busiest_worker_cpu_pct=99.0)
+    verdict, reasons = judge(run(lag_ms=500, late_ms=20), conditions)
+    assert verdict == "invalid"
+    assert [(reason.code, reason.verdict) for reason in reasons] == [
+        ("worker_lost", "degraded"),
+        ("event_loop_blocked", "invalid"),
+        ("late_starts", "degraded"),
+        ("cpu_saturated", "degraded"),
+    ]

@@ -1,0 +1,1 @@
+"""The outputs, read as text."""
