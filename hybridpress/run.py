@@ -36,7 +36,7 @@ from hybridpress.metrics.result import Result
 from hybridpress.metrics.summary import RunFacts, summarize
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
-from hybridpress.units import format_count
+from hybridpress.units import format_count, format_duration
 from hybridpress.worker.process import Seat, http_settings, work
 
 
@@ -96,7 +96,7 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         from hybridpress.report.json import write_json
 
         write_json(result, config.json)
-    return _finished(result, state)
+    return _finished(config, result, state)
 
 
 def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
@@ -222,7 +222,7 @@ def _facts(config: RunConfig, state: RunState) -> RunFacts:
     )
 
 
-def _finished(result: Result, state: RunState) -> Finished:
+def _finished(config: RunConfig, result: Result, state: RunState) -> Finished:
     if state.is_interrupted:
         return Finished(result, EXIT_INTERRUPTED)
     if state.broken is not None:
@@ -230,6 +230,8 @@ def _finished(result: Result, state: RunState) -> Finished:
     iterations = result.iterations
     if iterations.started and not iterations.completed:
         why = f": {result.errors[0].example.splitlines()[0]}" if result.errors else ""
+        if iterations.in_flight_at_end == iterations.started:
+            why = f": all were in flight still when --timeout {format_duration(config.timeout_s)} was over"
         n_started = format_count(iterations.started)
         return Finished(result, EXIT_BROKEN, f"not one of {n_started} iterations completed{why}")
     if result.generator.verdict == "invalid":

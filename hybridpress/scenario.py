@@ -111,12 +111,11 @@ def words_of(press: Press, shape: Shape) -> list[Any]:
 
 def told(error: BaseException) -> str:
     """The error in words: kind, message, and the user's own frames (the last few), without ours and the libraries'."""
-    lines = traceback.format_exception_only(error)
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_user_file(frame.filename)]
     if isinstance(error, SyntaxError) and error.filename:
-        frames = []
-    shown = traceback.format_list(frames[-_MAX_FRAMES:])
-    return "".join([*lines, *shown]).strip()
+        return "".join(traceback.format_exception_only(error)).strip()
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_user_file(frame.filename)]
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return "\n".join([text, *traceback.format_list(frames[-_MAX_FRAMES:])]).rstrip()
 
 
 def is_user_file(file_name: str) -> bool:

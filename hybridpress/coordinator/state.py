@@ -123,6 +123,7 @@ class RunState:
     """Why the run broke; None while it did not."""
     _workers: list[_Worker] = field(default_factory=list)
     _pending: dict[int, Interval] = field(default_factory=dict)
+    _complaints: list[str] = field(default_factory=list)
     _n_counts: int = 0
     _n_counts_behind: int = 0
     _deadline_ns: int | None = None
@@ -185,7 +186,9 @@ class RunState:
                 worker.last_start_ns, worker.last_end_ns = report.last_start_ns, report.last_end_ns
                 return self._measured(report.worker, report.interval) + self._drained(now_ns)
             case Broken():
-                return [self._happened(now_ns, "worker_broken", f"worker {report.worker} broke: {report.text}")]
+                self._complaints.append(report.text)
+                first_line = report.text.partition("\n")[0]
+                return [self._happened(now_ns, "worker_broken", f"worker {report.worker} broke: {first_line}")]
 
     def exited(self, number: int, exit_code: int, now_ns: int) -> list[Action]:
         """Worker *number*'s process is gone, and all that it sent was heard."""
@@ -233,7 +236,7 @@ class RunState:
             )
             return self._finish(now_ns)
         overdue = [worker.totals.id for worker in self._workers if not worker.is_gone]
-        text = f"worker(s) {', '.join(map(str, overdue))} did not end in time and were killed"
+        text = f"worker(s) {', '.join(map(str, overdue))} did not end in time and were killed: something in press() blocks"
         return [self._happened(now_ns, "worker_overdue", text), *(Kill(number) for number in overdue)]
 
     # decisions
@@ -244,8 +247,10 @@ class RunState:
         n_wanted = self.slots[report.worker]
         actions: list[Action] = []
         if report.n_slots < n_wanted:
+            self._complaints += report.failures
+            first_lines = "; ".join(failure.partition("\n")[0] for failure in report.failures[:3])
             text = f"start() failed in {n_wanted - report.n_slots} of {n_wanted} slots of worker {report.worker}: "
-            actions.append(self._happened(now_ns, "start_failed", text + "; ".join(report.failures[:3])))
+            actions.append(self._happened(now_ns, "start_failed", text + first_lines))
         return actions + self._begin_if_ready(now_ns)
 
     def _begin_if_ready(self, now_ns: int) -> list[Action]:
@@ -380,9 +385,8 @@ class RunState:
         return n_lost
 
     def _break(self, why: str) -> None:
-        """The run broke: for this reason, and the latest thing that went wrong with a worker."""
-        texts = [event.text for event in self.events if event.kind in ("start_failed", "worker_broken")]
-        self.broken = f"{why}: {texts[-1]}" if texts else why
+        """The run broke: for this reason, and the first thing that a worker complained of."""
+        self.broken = f"{why}: {self._complaints[0]}" if self._complaints else why
 
     def _stop(self, now_ns: int) -> list[Action]:
         self.phase = Phase.DRAINING

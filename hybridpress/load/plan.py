@@ -34,13 +34,25 @@ class ConstantRate:
 def plan_constant(rate_per_s: float, total: int, shares: Sequence[float], start_ns: int) -> list[Piece]:
     """Each worker's piece of *total* iterations at *rate_per_s* over all workers, from *start_ns* on.
 
-    Worker k of P gets n of them by its share, total / (n · rate) seconds apart, its first k/P of that after the start:
-    with equal shares the box fires exactly every 1 / rate seconds. A worker that is dealt none gets an empty piece.
+    A worker with the share s starts one every 1 / (rate · s) seconds, so many as it is dealt. Its first one is put off
+    by a part of that, another part for each worker: with equal shares the box fires exactly every 1 / rate seconds,
+    with unequal ones as evenly as regular series can. All are due before the plan's end, total / rate. A worker that is
+    dealt none gets an empty piece.
     """
     counts = deal(total, shares)
+    whole = sum(shares)
+    exact = [total * share / whole for share in shares]
     length_ns = total / rate_per_s * NS_PER_S
-    pieces = []
-    for k, count in enumerate(counts):
-        delay_ns = length_ns / count if count else length_ns
-        pieces.append(Piece(0, start_ns + int(delay_ns * k / len(counts)), delay_ns, count))
+    # Who was dealt one more than the whole part of its share begins earliest, by less than the remainder: its last
+    # iteration is then due before the end.
+    by_remainder = sorted(range(len(counts)), key=lambda k: (int(exact[k]) - exact[k], k))
+    pieces = [Piece(0, start_ns, length_ns, 0)] * len(counts)
+    for rank, k in enumerate(by_remainder):
+        if not counts[k]:
+            continue
+        delay_ns = length_ns / exact[k]
+        offset = rank / len(counts)
+        if counts[k] > exact[k]:
+            offset = min(offset, (exact[k] - int(exact[k])) * 0.999)
+        pieces[k] = Piece(0, start_ns + int(offset * delay_ns), delay_ns, counts[k])
     return pieces

@@ -24,10 +24,6 @@ from hybridpress.metrics.result import (
 from hybridpress.metrics.verdict import Conditions, judge
 from hybridpress.units import NS_PER_S
 
-SHORT_END_S = 0.05
-"""A last second shorter than this holds the drain's tail alone and says nothing of the rate."""
-
-
 @dataclass(slots=True)
 class WorkerTotals:
     """One worker over the whole run."""
@@ -140,7 +136,8 @@ def _qps(facts: RunFacts, total: Interval) -> Qps:
     peak = 0.0
     for second in facts.seconds:
         length_s = min(1.0, facts.load_s - second.at_s)
-        if length_s >= SHORT_END_S:
+        # A part of a second says little of a rate, except where there is nothing else.
+        if length_s == 1.0 or second.at_s == 0 < length_s:
             peak = max(peak, second.started / length_s)
     return Qps(target, round(achieved, 3), None if error_pct is None else round(error_pct, 4), round(peak, 3))
 

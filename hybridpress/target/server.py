@@ -124,7 +124,8 @@ def _listen(family: int, address: Any, *, reuse_port: bool) -> socket.socket:
 @contextmanager
 def _wakeup_on_signals(*, ignore_interrupt: bool) -> Iterator[int]:
     """Have SIGINT, SIGTERM and SIGCHLD write their number to a pipe, whose reading end is given."""
-    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)  # set_wakeup_fd insists
     before = {number: signal.getsignal(number) for number in (*_END_SIGNALS, signal.SIGCHLD)}
     for number in before:
         signal.signal(number, _noted)
@@ -153,8 +154,8 @@ class _Server:
         self._outer_parent = os.getppid()
         self.counters = Counters(len(listeners), countable_answers())
         self._secret = os.urandom(32)
-        self._life_line = os.pipe2(os.O_CLOEXEC)
-        self._stall = os.pipe2(os.O_CLOEXEC)
+        self._life_line = os.pipe()
+        self._stall = os.pipe()
         self._frozen_until_ns = 0
         self._numbers: dict[int, int] = {}  # pid: number of the process
 
@@ -167,7 +168,7 @@ class _Server:
 
     def _fork(self, number: int) -> None:
         """Start process *number*, and wait until it serves."""
-        reading, writing = os.pipe2(os.O_CLOEXEC)
+        reading, writing = os.pipe()
         parent = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()

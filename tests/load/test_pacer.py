@@ -87,6 +87,7 @@ def test_nothing_is_lost_or_doubled(plan: list[tuple[int, Piece]]) -> None:
     assert taken == [due_of[i] for i in range(len(due_of))]
 
 
+@pytest.mark.slow
 @given(changes(), st.integers(0, 2 * 10**6))
 def test_how_many_are_due(plan: list[tuple[int, Piece]], until_ns: int) -> None:
     """What is due before an instant is what taking everything would show, and asking changes nothing."""

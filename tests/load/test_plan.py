@@ -30,6 +30,7 @@ def due_times(pieces: list[Piece]) -> list[int]:
     return sorted(piece.due_ns(i) - START_NS for piece in pieces for i in range(piece.count or 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shares", SHARES.values(), ids=SHARES.keys())
 @pytest.mark.parametrize(
     ("rate", "duration_s", "total"),
@@ -43,7 +44,6 @@ def due_times(pieces: list[Piece]) -> list[int]:
         (49_999.9, 10, 499_999),
     ],
 )
-@pytest.mark.slow
 def test_exact_and_even(rate: float, duration_s: float, total: int, shares: list[float]) -> None:
     """The run has its iterations to the last one, all within its time, each second within one a worker of the rate."""
     assert ConstantRate(rate).n_arrivals(duration_s) == total
@@ -65,12 +65,13 @@ def test_exact_and_even(rate: float, duration_s: float, total: int, shares: list
 
 @pytest.mark.parametrize("n_workers", [1, 2, 3, 7])
 @pytest.mark.parametrize(
-    ("rate", "total"), [(0.5, 5), (1, 3), (7, 21), (333, 999), (333, 34), (5_000, 10_000), (49_999.9, 20_001)]
+    ("rate", "total"), [(0.5, 5), (1, 3), (7, 21), (333, 999), (333, 34), (5_000, 1_000), (49_999.9, 2_001)]
 )
 def test_equal_shares_fire_evenly(rate: float, total: int, n_workers: int) -> None:
     """With equal shares the n-th iteration of the box is due at n / rate, whether or not the shares come out equal."""
     due = due_times(plan_constant(rate, total, [1.0] * n_workers, START_NS))
-    assert due == pytest.approx([n / rate * NS_PER_S for n in range(total)], abs=2)
+    assert len(due) == total
+    assert max(abs(due_ns - n / rate * NS_PER_S) for n, due_ns in enumerate(due)) <= 2
 
 
 @given(

@@ -208,7 +208,7 @@ class Connection(asyncio.Protocol):
                 self.fail(ConnectionClosedError("the server closed the connection before its reply was complete"))
             else:
                 text = (getattr(exc, "strerror", None) or str(exc) or type(exc).__name__).lower()
-                self.fail(ConnectionClosedError("the connection broke before the reply was complete", text))
+                self.fail(ConnectionClosedError(f"the connection broke before the reply was complete, {text}"))
         self.drop()
         self.transport = self.parser = None  # they hold this connection
         self.write = _nowhere

@@ -203,8 +203,8 @@ def _reported(request: Request, error: BaseException, started_ns: int, bytes_out
     origin = request.route.pool.origin
     if isinstance(error, RequestTimeoutError):
         error = RequestTimeoutError(error.summary, f"{origin.address}, {request.timeout_ns / 1e9:g} s were given")
-    elif isinstance(error, ConnectionClosedError) and str(error) == error.summary:
-        error = ConnectionClosedError(error.summary, f"{origin.address}, after {bytes_in:,} bytes of it")
+    elif isinstance(error, ConnectionClosedError):
+        error = ConnectionClosedError(error.summary, f"{origin.address}, {bytes_in:,} bytes of it came")
     request.route.step.failed(duration_ns, bytes_out, bytes_in)
     if request.route.trace.observer is not None:
         request.route.trace.observer.exchange(request.name, request.data, b"", duration_ns, error)

@@ -16,6 +16,7 @@ from hybridpress.clients.trace import Observer
 
 T = TypeVar("T")
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+_LIMIT = 1 << 26
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -108,9 +109,9 @@ async def serving(talk: Callable[[Server], Talk], *, tls: ssl.SSLContext | None 
             tasks.discard(task)
 
     if unix:
-        listener = await asyncio.start_unix_server(serve, unix)
+        listener = await asyncio.start_unix_server(serve, unix, limit=_LIMIT)
     else:
-        listener = await asyncio.start_server(serve, host, 0, ssl=tls)
+        listener = await asyncio.start_server(serve, host, 0, ssl=tls, limit=_LIMIT)
         server.port = listener.sockets[0].getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         server.url = f"{'https' if tls else 'http'}://{shown}:{server.port}"

@@ -1,0 +1,466 @@
+"""The terminal read as text: what is said while the run goes, and the summary."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Interval
+from hybridpress.metrics.result import EventResult, Result, ThresholdResult
+from hybridpress.report.terminal import Terminal
+from tests.report.made import FINE, HOSTILE, config_of, histogram_of, hostile_result, result_of, second, steps
+
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+
+
+@pytest.fixture(autouse=True)
+def _plain_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of fixed size and kind."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+
+
+class Watched:
+    """A Terminal, and what it wrote."""
+
+    def __init__(self, *, terminal: bool | None = None, **settings: Any) -> None:
+        self.stream, self.out = io.StringIO(), io.StringIO()
+        self.terminal = Terminal(config_of(**settings), stream=self.stream, out=self.out, force_terminal=terminal)
+        self._total = Interval(0)
+
+    def second(self, interval: Interval) -> None:
+        self._total.extend(interval)
+        self.terminal.interval(interval, self._total)
+
+    @property
+    def progress(self) -> list[str]:
+        return self.stream.getvalue().splitlines()
+
+
+def summary(result: Result, *, terminal: bool = False) -> str:
+    watched = Watched(terminal=terminal)
+    watched.terminal.finished(result)
+    watched.terminal.close()
+    assert watched.stream.getvalue() == ""
+    return watched.out.getvalue()
+
+
+# Before and during the load, not on a terminal
+
+
+def test_plain_progress() -> None:
+    """Without a terminal each thing that happens is a line, and each second is one."""
+    watched = Watched(host="http://127.0.0.1:8080")
+    watched.terminal.starting("loading the word table")
+    watched.terminal.started()
+    watched.second(second(0, in_flight=3, response=histogram_of(0.412, 1.31)))
+    watched.terminal.event(1.2, "worker 1 died")
+    watched.second(second(1, started=4_321, failed=5, dropped=7, in_flight=64, response=histogram_of()))
+    watched.terminal.draining(64)
+    watched.terminal.close()
+    assert watched.progress == [
+        "loading the word table …",
+        "query.py:QueryVm against http://127.0.0.1:8080: 5,000/s over 64 slots in 2 processes for 3s",
+        "    1s  5,000/s of 5,000/s  in flight 3/64  p50 412 µs  p99 1.31 ms  failed 10",
+        "    1s  worker 1 died",
+        "    2s  4,321/s of 5,000/s  in flight 64/64  p50 –  p99 –  failed 15  dropped 7",
+        "draining: waiting for 64 iterations in flight",
+    ]
+    assert watched.out.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({}, "5,000/s over 64 slots in 2 processes for 3s"),
+        ({"qps": ""}, "unpaced over 64 slots in 2 processes for 3s"),
+        ({"qps": 0.5, "concurrent": 1, "processes": 1}, "0.5/s over 1 slot in 1 process for 3s"),
+        ({"duration": "", "iterations": "10k"}, "5,000/s over 64 slots in 2 processes for 10,000 iterations"),
+        ({"duration": "", "iterations": 1, "qps": ""}, "unpaced over 64 slots in 2 processes for 1 iteration"),
+    ],
+)
+def test_what_runs(settings: dict[str, Any], words: str) -> None:
+    """One line says what load begins; without a host there is none to name."""
+    watched = Watched(**settings)
+    watched.terminal.started()
+    assert watched.progress == [f"query.py:QueryVm: {words}"]
+
+
+def test_an_unpaced_second() -> None:
+    """Without a target only what was achieved is shown."""
+    watched = Watched(qps="")
+    watched.second(second(0, started=12_345))
+    assert watched.progress[0].startswith("    1s  12,345/s  in flight 0/64")
+
+
+def test_a_second_that_is_cut_short() -> None:
+    """The last second of 1.5 s counts with its half; what comes after the load is draining."""
+    watched = Watched(duration="1.5s")
+    watched.second(second(1, started=2_500))
+    watched.second(second(2, started=0, in_flight=2))
+    assert watched.progress[0].startswith("    2s  5,000/s of 5,000/s  in flight 0/64")
+    assert watched.progress[1].startswith("    3s  draining  in flight 2/64")
+
+
+def test_a_second_after_an_interrupt() -> None:
+    """After an interrupt nothing is started, and that is not a rate of 0."""
+    watched = Watched(duration="1h")
+    watched.terminal.draining(0)
+    watched.second(second(4, started=0, in_flight=2))
+    assert len(watched.progress) == 1
+    assert watched.progress[0].startswith("    5s  draining  in flight 2/64")
+
+
+# On a terminal
+
+
+def screen(text: str) -> list[str]:
+    """The lines a person sees at the end: what was redrawn is gone, and colours are ignored."""
+    lines, row = [""], 0
+    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif piece.endswith("A") and piece.startswith("\x1b"):
+            row -= int(piece[2:-1])
+        elif piece == "\x1b[2K":
+            lines[row] = ""
+        elif not piece.startswith(("\x1b", "\r")):
+            lines[row] += piece
+    return [line.rstrip() for line in lines if line.strip()]
+
+
+def test_live_progress() -> None:
+    """On a terminal two lines are redrawn in place: the bar with the time left, and the numbers."""
+    watched = Watched(terminal=True)
+    watched.terminal.starting("loading the word table")
+    watched.terminal.started()
+    watched.second(second(0))
+    first = screen(watched.stream.getvalue())
+    assert first[0] == "loading the word table …"
+    assert re.fullmatch(r"━+.*  1s  2s left", first[2])
+    assert first[3].startswith("5,000/s of 5,000/s  in flight 0/64  p50 50.0 ms  p99 99.")
+    watched.second(second(1, in_flight=9))
+    watched.terminal.event(1.5, f"worker 1 died {HOSTILE}")
+    second_screen = screen(watched.stream.getvalue())
+    assert len(second_screen) == 5
+    assert second_screen[2] == "    2s  worker 1 died [red]x[/red]\\x1b[2J"
+    assert re.fullmatch(r"━+.*  2s  1s left", second_screen[3])
+    assert "in flight 9/64" in second_screen[4]
+    assert "failed 20" in second_screen[4]
+    watched.terminal.close()
+    assert screen(watched.stream.getvalue()) == second_screen[:3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "interval", "shows"),
+    [
+        ({"duration": "", "iterations": 20_000}, second(0), "  1s  3s left"),
+        ({"duration": "", "iterations": 20_000, "qps": ""}, second(1, started=10_000), "  2s  2s left"),
+        ({"duration": "", "iterations": 20_000, "qps": ""}, second(0, started=0), "  1s"),
+        ({"duration": "1h"}, second(0), "  1s  59m59s left"),
+        ({"duration": "1s"}, second(1, started=0), "  2s  draining"),
+    ],
+)
+def test_time_left(settings: dict[str, Any], interval: Interval, shows: str) -> None:
+    """By iterations the time left is at the rate asked for or reached; when nothing tells, it is not shown."""
+    watched = Watched(terminal=True, **settings)
+    watched.second(interval)
+    assert screen(watched.stream.getvalue())[0].endswith(shows)
+    watched.terminal.close()
+
+
+def test_redraws() -> None:
+    """A second is drawn once, and a long line is cut, not wrapped."""
+    watched = Watched(terminal=True, qps=123_456_789, concurrent=1_000_000)
+    for index in range(3):
+        watched.second(second(index, started=123_456_789, failed=123_456, completed=0))
+    lines = screen(watched.stream.getvalue())
+    assert watched.stream.getvalue().count("in flight") == 3
+    assert len(lines) == 2
+    assert len(lines[1]) <= 80
+    watched.terminal.close()
+
+
+@pytest.mark.parametrize("ending", ["finished", "close", "error"])
+def test_the_terminal_is_left_sane(ending: str) -> None:
+    """However the run ends, the cursor is shown again and the live lines are gone; closing twice does no harm."""
+    watched = Watched(terminal=True)
+    watched.second(second(0))
+    assert watched.stream.getvalue().count(HIDE_CURSOR) == 1
+    if ending == "finished":
+        watched.terminal.finished(result_of())
+    elif ending == "error":
+        with pytest.raises(ZeroDivisionError):
+            try:
+                _ = 1 / 0
+            finally:
+                watched.terminal.close()
+    watched.terminal.close()
+    watched.terminal.close()
+    assert watched.stream.getvalue().count(SHOW_CURSOR) == 1
+    assert watched.stream.getvalue().rindex(SHOW_CURSOR) > watched.stream.getvalue().rindex("in flight")
+    assert screen(watched.stream.getvalue()) == []
+
+
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where NO_COLOR is set a terminal gets no colours, in progress or summary."""
+    colour = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)\d(?:;\d+)*m")
+
+    def told() -> str:
+        watched = Watched(terminal=True)
+        watched.second(second(0))
+        watched.terminal.finished(result_of())
+        return watched.stream.getvalue() + watched.out.getvalue()
+
+    assert colour.search(told())
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not colour.search(told())
+
+
+def test_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that cannot move its cursor gets plain lines."""
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(io.StringIO, "isatty", lambda _: True)
+    watched = Watched()
+    watched.second(second(0))
+    watched.terminal.finished(result_of())
+    assert "\x1b" not in watched.stream.getvalue() + watched.out.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_quiet(terminal: bool) -> None:
+    """Quiet says nothing of all this."""
+    watched = Watched(terminal=terminal, quiet=True)
+    watched.terminal.starting("loading")
+    watched.terminal.started()
+    watched.second(second(0))
+    watched.terminal.event(1.0, "worker 1 died")
+    watched.terminal.draining(3)
+    watched.terminal.finished(result_of())
+    watched.terminal.close()
+    assert watched.stream.getvalue() + watched.out.getvalue() == ""
+
+
+# The summary
+
+
+def test_a_whole_summary() -> None:
+    """A run without trouble in full: the verdict first, then load, times, steps, checks and workers."""
+    interval = second(
+        0, failed=0, completed=5_000, steps=steps(1), checks={"status is 200": CheckCounts(5_000, 0)}, errors={}
+    )
+    assert summary(result_of([interval], n_planned=5_000)).split("\n") == [
+        "",
+        "valid: the generator kept up: the times are the server's",
+        "",
+        "QPS            asked 5,000/s, achieved 5,000/s (0.00 %) in 1s, peak 5,000/s",
+        "iterations     5,000 planned, 5,000 started, 5,000 completed, 0 failed",
+        "                   p50      p90      p95      p99    p99.9      max     mean",
+        "response time  50.0 ms  90.0 ms  95.0 ms  99.1 ms   100 ms   100 ms  50.5 ms",
+        "service time    500 µs   500 µs   500 µs   500 µs   500 µs   500 µs   500 µs",
+        "lateness       20.0 µs  20.0 µs  20.0 µs  20.0 µs  20.0 µs  20.0 µs  20.0 µs",
+        "",
+        "step    count  failed      p50      p99      max    received",
+        "step 0  1,000       0  1.50 ms  2.50 ms  2.50 ms  3.00 MiB/s",
+        "",
+        "✓  status is 200  5,000 of 5,000  100 %",
+        "",
+        "2 workers: CPU 40 %, 38 %; loop lag p99 210 µs",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("started", "target", "says"),
+    [
+        (5_000, 5_000.0, "asked 5,000/s, achieved 5,000/s (0.00 %) in 1s, peak 5,000/s"),
+        (4_900, 5_000.0, "asked 5,000/s, achieved 4,900/s (-2.00 %) in 1s, peak 4,900/s"),
+        (5_100, 5_000.0, "asked 5,000/s, achieved 5,100/s (+2.00 %) in 1s, peak 5,100/s"),
+        (50_000, 49_999.9, "asked 49,999.9/s, achieved 50,000/s (0.00 %) in 1s, peak 50,000/s"),
+        (49_999, 50_000.0, "asked 50,000/s, achieved 49,999/s (0.00 %) in 1s, peak 49,999/s"),
+        (5_000, None, "unpaced, achieved 5,000/s in 1s, peak 5,000/s"),
+    ],
+)
+def test_qps(started: int, target: float | None, says: str) -> None:
+    """What was asked for, what was achieved and by how much that is off; an error that rounds to 0 has no sign."""
+    text = summary(result_of([second(0, started=started)], target_qps=target))
+    assert f"QPS            {says}\n" in text
+    assert ("\nlateness " in text) == (target is not None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "facts", "says"),
+    [
+        ({}, {}, "15,000 planned, 5,000 started, 4,990 completed, 10 failed\n"),
+        ({}, {"n_planned": None}, " 5,000 started, 4,990 completed, 10 failed\n"),
+        (
+            {"completed": 4_000, "dropped": 5},
+            {"n_lost": 90},
+            "15,000 planned, 5,000 started, 4,000 completed, 10 failed, 5 dropped, 90 lost, 900 in flight at the end",
+        ),
+        (
+            {"completed": 4_989},
+            {},
+            "15,000 planned, 5,000 started, 4,989 completed, 10 failed, 0 dropped, 0 lost, 1 in flight at the end",
+        ),
+    ],
+)
+def test_iterations(changes: dict[str, Any], facts: dict[str, Any], says: str) -> None:
+    """Failed iterations are always told; dropped, lost and in flight when there is any of them."""
+    text = summary(result_of([second(0, **changes)], **facts))
+    assert " ".join(says.split()) in " ".join(text.split())
+
+
+def test_reasons() -> None:
+    """A verdict other than valid comes with the text of each of its reasons."""
+    from dataclasses import replace
+
+    conditions = replace(FINE, n_workers_lost=2, clock_jump_s=3.0, slots_were_exhausted=True)
+    result = result_of(conditions=conditions)
+    text = " ".join(summary(result).split())
+    assert text.startswith("invalid: do not quote these times")
+    assert [reason.code for reason in result.generator.reasons] == ["worker_lost", "clock_jump", "slots_exhausted"]
+    for reason in result.generator.reasons:
+        assert f"{reason.code}: {reason.text}" in text
+    degraded = summary(result_of(conditions=replace(FINE, n_workers_lost=2)))
+    assert degraded.startswith("\ndegraded: read the times with care\n  worker_lost: 2 worker")
+
+
+def test_steps() -> None:
+    """Steps come by their count; beyond 20 only their number is told; a long name is cut, and no number is."""
+    many = steps(23)
+    long_name = "GET /" + "very/" * 30
+    many[long_name] = many.pop("step 0")
+    many[long_name].count = 1_234_567
+    lines = summary(result_of([second(0, steps=many)])).split("\n")
+    begin = next(i for i, line in enumerate(lines) if line.startswith("step "))
+    assert re.fullmatch(
+        r"GET /(very/)+\w*…  +1,234,567  +0  1\.50 ms  2\.50 ms  2\.50 ms  3\.00 MiB/s", lines[begin + 1]
+    )
+    assert re.fullmatch(r"step 1  +999  +1  1\.50 ms  2\.50 ms  2\.50 ms  3\.00 MiB/s", lines[begin + 2])
+    assert lines[begin + 20].startswith("step 19 ")
+    assert lines[begin + 21 : begin + 23] == ["  and 3 more (see --json)", ""]
+
+
+def test_checks() -> None:
+    """Checks that failed come first; 100 % is said only of a check that always held."""
+    checks = {"a": CheckCounts(10, 0), "b": CheckCounts(999_999, 1), "c": CheckCounts(0, 3), "d": CheckCounts(2, 1)}
+    text = summary(result_of([second(0, checks=checks)]))
+    assert re.findall(r"[✓✗].*", text) == [
+        "✗  c             0 of 3      0 %",
+        "✗  b  999,999 of 1,000,000  99.99 %"[:0] or "✗  d             2 of 3  66.66 %",
+        "✗  b  999,999 of 1,000,000  99.99 %",
+        "✓  a           10 of 10    100 %",
+    ] or [" ".join(line.split()) for line in re.findall(r"[✓✗].*", text)] == [
+        "✗ c 0 of 3 0 %",
+        "✗ b 999,999 of 1,000,000 99.99 %",
+        "✗ d 2 of 3 66.66 %",
+        "✓ a 10 of 10 100 %",
+    ]
+    many = {f"check {i:02}": CheckCounts(1, 0) for i in range(25)}
+    text = summary(result_of([second(0, checks=many)]))
+    assert text.count("✓") == 20
+    assert "  and 5 more (see --json)\n" in text
+
+
+def test_errors() -> None:
+    """Errors by their number, with the first's time and an example of three lines; of a traceback the last three."""
+    errors = {
+        ("ConnectError", "refused"): ErrorCounts(1_200, 1_500_000_000, "refused: 127.0.0.1:80\nb\nc\nd"),
+        ("KeyError", "'vm'"): ErrorCounts(7, 0, "Traceback (most recent call last):\n  a\n  line 3\n    code\nKeyError"),
+        ("AssertionError", "same"): ErrorCounts(3, 0, "same"),
+        ("AssertionError", ""): ErrorCounts(2, 0, ""),
+    }
+    text = summary(result_of([second(0, errors=errors)]))
+    assert text[text.index("errors\n") : text.index("\n\n2 workers")].split("\n") == [
+        "errors",
+        "1,200 × ConnectError: refused  (first at 1.500 s)",
+        "    refused: 127.0.0.1:80",
+        "    b",
+        "    c",
+        "    …",
+        "7 × KeyError: 'vm'  (first at 0.000 s)",
+        "      line 3",
+        "        code",
+        "    KeyError",
+        "3 × AssertionError: same  (first at 0.000 s)",
+        "2 × AssertionError  (first at 0.000 s)",
+    ]
+    many = {("Error", str(i)): ErrorCounts(1, 0, "") for i in range(13)}
+    text = summary(result_of([second(0, errors=many)]))
+    assert text.count("1 × Error") == 10
+    assert "  and 3 more (see --json)\n" in text
+
+
+def test_events_and_thresholds() -> None:
+    """What happened during the run, and which thresholds held."""
+    from dataclasses import replace
+
+    thresholds = [ThresholdResult("p99 < 200ms", 99.07, True), ThresholdResult("failed < 1%", None, False)]
+    text = summary(replace(result_of(events=[EventResult(1.24, "lost", "worker 1 died")]), thresholds=thresholds))
+    assert "at 1.2 s  worker 1 died\n" in text
+    assert "✓ p99 < 200ms  (99.07)\n✗ failed < 1%  (not measured)\n" in text
+
+
+@pytest.mark.parametrize(
+    ("cpu_pct", "says"),
+    [
+        ([41], "1 worker: CPU 41 %; loop lag p99 210 µs"),
+        ([10, 90, 20, 30], "4 workers: CPU 90 %, 30 %, 20 %, 10 %; loop lag"),
+        ([10, 90, 20, 30, 40], "5 workers: CPU 10 to 90 %, 190 % in all; loop lag"),
+    ],
+)
+def test_workers(cpu_pct: list[int], says: str) -> None:
+    """A few workers are told one by one, many as a range."""
+    assert f"\n{says}" in summary(result_of(cpu_pct=cpu_pct))
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_hostile_text(terminal: bool) -> None:
+    """Names and messages are shown as they are: no markup is read, no escape sequence is passed on."""
+    text = summary(hostile_result(), terminal=terminal)
+    assert "\x1b[2J" not in text
+    assert text.count("[red]x[/red]\\x1b[2J") == 7
+    if not terminal:
+        assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("make", [result_of, hostile_result, lambda: result_of([second(0, steps=steps(40))])])
+def test_it_fits(make: Callable[[], Result]) -> None:
+    """No line is wider than 80 columns, and on a terminal the same words are said."""
+    plain = summary(make())
+    assert max(len(line) for line in plain.split("\n")) <= 80
+    on_terminal = re.sub(r"\x1b\[[0-9;]*m", "", summary(make(), terminal=True))
+    assert "\x1b" not in on_terminal
+    assert on_terminal.split() == plain.split()
+
+
+def test_nothing_was_measured() -> None:
+    """The summary of a run that ended at once has dashes and zeros."""
+    text = summary(result_of([Interval(0)], load_s=0.0, cpu_pct=[]))
+    assert "achieved 0/s (-100.00 %) in 0ms, peak 0/s" in text
+    assert "response time    –        –" in text.replace("  –  ", "  –  ") or "–" in text
+
+
+def test_rich_is_not_imported_early() -> None:
+    """Before the first second of a run nothing waits for the import of rich."""
+    code = (
+        "import sys; from hybridpress.config import RunConfig; from hybridpress.report.terminal import Terminal\n"
+        "import hybridpress.report.once, hybridpress.report.json, hybridpress.report.summary\n"
+        "terminal = Terminal(RunConfig.build('x', []), force_terminal=True)\n"
+        "terminal.starting('a'); terminal.started(); terminal.event(0, 'b'); terminal.close()\n"
+        "sys.exit('rich' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0] == "a …"
