@@ -77,10 +77,9 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
     """
     config, shape = configure(press, flags)
     with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(press, shape, config))) as spawner:
+        terminal.starting("building the word table")
         try:
-            uvloop.run(_probe(config))
-            terminal.starting("building the word table")
-            n_words = spawner.wait_for_table()
+            n_words = _check_table_and_host(spawner, config)
         except KeyboardInterrupt:
             raise InterruptedRunError from None
         terminal.starting(_starting(config, n_words))
@@ -167,14 +166,24 @@ def _settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _probe(config: RunConfig) -> None:
-    """Whether the host can be reached at all: a mistake there is told before the load, once."""
+def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
+    """Wait for the word table, and see whether the host can be reached: what is wrong with either is told together,
+    before the load. Returns the table's length."""
+    mistakes: list[str] = []
+    n_words = 0
     try:
-        await probe(http_settings(config))
+        uvloop.run(probe(http_settings(config)))
     except TLSError as error:
-        raise UsageError(f"--host {config.host}: {error}") from error
+        mistakes.append(f"--host {config.host}: {error}; see --ca-file and --insecure")
     except ClientError as error:
-        raise UsageError(f"--host {config.host}: {error}; is the server up, and the address right?") from error
+        mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
+    try:
+        n_words = spawner.wait_for_table()
+    except UsageError as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise UsageError(mistakes)
+    return n_words
 
 
 def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callable[[], tuple[int, Work]]:

@@ -27,10 +27,9 @@ is_loading = False
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a scenario's methods are to be called."""
+    """How a scenario's press() is to be called."""
 
     takes_word: bool
-    is_async: bool
 
 
 def load(spec: str) -> Press:
@@ -76,12 +75,12 @@ def shape_of(press: Press) -> Shape:
             continue
         if (mistake := _wrong_call(f"{name}.{method}()", function, most)) is not None:
             mistakes.append(mistake)
+    for method in ("press", "start", "stop"):
+        if not inspect.iscoroutinefunction(function := getattr(press, method)) and not mistakes:
+            mistakes.append(f"{_where(function)}: {name}.{method}() is not async; write `async def {method}`")
     if mistakes:
         raise ScenarioError(mistakes)
-    return Shape(
-        takes_word=bool(_parameters(press.press)),
-        is_async=inspect.iscoroutinefunction(press.press),
-    )
+    return Shape(takes_word=bool(_parameters(press.press)))
 
 
 def words_of(press: Press, shape: Shape) -> list[Any]:

@@ -81,7 +81,9 @@ def test_rates(text: object, per_s: float) -> None:
     assert parse_rate_per_s(text) == pytest.approx(per_s, rel=1e-12)
 
 
-@pytest.mark.parametrize("text", ["", "fast", "0", "0/s", 0, -5, "-5", "5/x", "5/", "/s", "k", math.inf, math.nan, True])
+@pytest.mark.parametrize(
+    "text", ["", "fast", "0", "0/s", 0, -5, "-5", "5/x", "5/", "/s", "k", math.inf, math.nan, True]
+)
 def test_what_is_no_rate(text: object) -> None:
     """What is no rate above 0 is refused, and quoted."""
     with pytest.raises(UsageError, match="must be a rate") as caught:

@@ -18,6 +18,9 @@ class Clients:
         self._settings = settings
         self._trace = trace
         self._engine = HttpEngine(settings, trace)
+        if self._engine.base is not None:
+            # Reading the system's certificates takes some 50 ms: now, not in the first request.
+            self._engine.pool(self._engine.base.origin)
         self._session: aiohttp.ClientSession | None = None
 
     def http(self) -> HttpClient:

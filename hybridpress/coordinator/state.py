@@ -236,7 +236,9 @@ class RunState:
             )
             return self._finish(now_ns)
         overdue = [worker.totals.id for worker in self._workers if not worker.is_gone]
-        text = f"worker(s) {', '.join(map(str, overdue))} did not end in time and were killed: something in press() blocks"
+        text = (
+            f"worker(s) {', '.join(map(str, overdue))} did not end in time and were killed: something in press() blocks"
+        )
         return [self._happened(now_ns, "worker_overdue", text), *(Kill(number) for number in overdue)]
 
     # decisions
@@ -347,10 +349,10 @@ class RunState:
             if worker.is_lost and worker.piece is not None:
                 n_due = min(worker.piece.first_from(self.end_ns), int(worker.piece.end))
                 n_unstarted += max(n_due - worker.totals.started, 0)
-        self.total.dropped += n_unstarted
-        if n_unstarted and self.seconds:
-            last = self.seconds[-1]
-            self.seconds[-1] = replace(last, dropped=last.dropped + n_unstarted)
+        if n_unstarted:
+            last = self.seconds.pop() if self.seconds else second_of(Interval(0), self.config.qps)
+            self.seconds.append(replace(last, dropped=last.dropped + n_unstarted))
+            self.total.dropped += n_unstarted
         return actions
 
     def _settled_end_ns(self, now_ns: int) -> int:

@@ -24,6 +24,7 @@ from hybridpress.metrics.result import (
 from hybridpress.metrics.verdict import Conditions, judge
 from hybridpress.units import NS_PER_S
 
+
 @dataclass(slots=True)
 class WorkerTotals:
     """One worker over the whole run."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybridpress.load.pacer import Piece
@@ -74,6 +74,14 @@ def test_equal_shares_fire_evenly(rate: float, total: int, n_workers: int) -> No
     assert max(abs(due_ns - n / rate * NS_PER_S) for n, due_ns in enumerate(due)) <= 2
 
 
+@pytest.mark.parametrize("shares", [[1, 1], [5, 5, 5], [3, 2]])
+def test_who_has_no_share_is_not_there(shares: list[float]) -> None:
+    """A worker without a share (it died before the start) takes no turn: the others fire as if it were not there."""
+    expected = due_times(plan_constant(7, 20, shares, START_NS))
+    for idle in range(len(shares) + 1):
+        assert due_times(plan_constant(7, 20, [*shares[:idle], 0, *shares[idle:]], START_NS)) == expected
+
+
 @given(
     st.integers(1, 500_000).map(lambda tenths: tenths / 10),
     st.integers(1, 3_000),
@@ -109,11 +117,12 @@ def test_each_worker_is_even(rate: float, total: int, shares: list[float]) -> No
     ],
 )
 def test_arrivals(rate: float, elapsed_s: float, n_arrivals: int) -> None:
-    """One iteration at the start, and one whenever rate times time reaches a whole number, up to the end but not at it."""
+    """One iteration at the start, then one whenever rate times time reaches a whole number; none at the very end."""
     assert ConstantRate(rate).n_arrivals(elapsed_s) == n_arrivals
 
 
 @given(st.integers(1, 500_000), st.integers(1, 30 * 86_400))
+@example(50_936, 12_080)
 def test_arrivals_of_long_runs(tenths_per_s: int, elapsed_s: int) -> None:
     """No rounding error adds or takes an iteration, in a month of load either."""
     exact = math.ceil(Fraction(tenths_per_s, 10) * elapsed_s)

@@ -67,7 +67,7 @@ def play(recorder: Recorder, run: list[Iteration], flushes: list[tuple[int | Non
     st.booleans(),
 )
 def test_counts_hold_after_every_flush(run: list[Iteration], plan: list[tuple[int, int]], paced: bool) -> None:
-    """started = completed + failed + in flight after each flush, whatever the boundaries and however late the flush."""
+    """After each flush started = completed + failed + in flight, whatever the boundaries and however late it comes."""
     recorder = Recorder(paced=paced)
     flushes: list[tuple[int | None, int]] = []
     until_ns = at_ns = 0
@@ -116,7 +116,11 @@ def _histogram(times_ns: Iterable[int]) -> Histogram:
 def test_a_late_flush_ends_its_interval_at_the_right_instant() -> None:
     """What ended after the boundary, though before the flush, belongs to the next interval."""
     recorder = Recorder(paced=True)
-    run = [Iteration(0, 10, 90, failed=False), Iteration(0, 20, 120, failed=True), Iteration(110, 110, 130, failed=False)]
+    run = [
+        Iteration(0, 10, 90, failed=False),
+        Iteration(0, 20, 120, failed=True),
+        Iteration(110, 110, 130, failed=False),
+    ]
     first, second = play(recorder, run, [(100, 150), (None, 200)])
     assert (first.started, first.completed, first.failed, first.in_flight) == (2, 1, 0, 1)
     assert (second.started, second.completed, second.failed, second.in_flight) == (1, 1, 1, 0)

@@ -15,9 +15,7 @@ from hybridpress.metrics.result import SCHEMA, CheckResult, ErrorResult, EventRe
 from hybridpress.metrics.summary import RunFacts, WorkerTotals, second_of, summarize
 from hybridpress.metrics.verdict import Conditions
 
-QUIET = Conditions(
-    paced=True, n_unstarted=0, n_workers_lost=0, busiest_worker_cpu_pct=20.0, slots_were_exhausted=False
-)
+QUIET = Conditions(paced=True, n_unstarted=0, n_workers_lost=0, busiest_worker_cpu_pct=20.0, slots_were_exhausted=False)
 
 
 def histogram_of(*times_ns: int) -> Histogram:
@@ -49,7 +47,7 @@ def facts_of(intervals: Sequence[Interval], **changes: Any) -> RunFacts:
 
 
 def test_iterations_add_up() -> None:
-    """planned = started + dropped + not yet due; started = completed + failed + lost + in flight at the end."""
+    """Laws: planned = started + dropped + not yet due; started = completed + failed + lost + in flight at the end."""
     intervals = [
         Interval(0, started=100, completed=90, failed=2, dropped=1, in_flight=8),
         Interval(1, started=98, completed=99, failed=0, dropped=1, in_flight=7),

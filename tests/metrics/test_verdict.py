@@ -66,7 +66,7 @@ def test_late_starts(late_ms: float, verdict: str, codes: list[str]) -> None:
 
 
 def test_exhausted_slots() -> None:
-    """With all slots busy late starts are the plan's or the server's doing: degraded, however late, with the way out."""
+    """With all slots busy late starts are the plan's or the server's doing: degraded, with the way out."""
     verdict, reasons = judge(run(late_ms=5_000), replace(FINE, slots_were_exhausted=True, n_unstarted=1_234))
     assert (verdict, [reason.code for reason in reasons]) == ("degraded", ["slots_exhausted"])
     assert "lateness p99 5.00 s; 1,234 never started" in reasons[0].text

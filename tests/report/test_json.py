@@ -145,7 +145,7 @@ def test_a_full_disk() -> None:
     """A full disk is told as such; what is not a regular file is never replaced by one."""
     with pytest.raises(HybridpressError, match='to "/dev/full": No space left'):
         write_json(result_of(), "/dev/full")
-    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+    assert stat.S_ISCHR(Path("/dev/full").stat().st_mode)
 
 
 def test_a_failure_half_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,7 +73,11 @@ def test_an_exchange_that_failed() -> None:
         (b"", [], []),
         (b'{"b": [1, 12345678901234567890123], "a": "\xc3\xa9"}', [], None),
         (b"{not json", ["Content-Type: application/json"], ["<", "< {not json"]),
-        (bytes(1_024), ["Content-Type: application/octet-stream"], ["<", "< (1,024 bytes of application/octet-stream)"]),
+        (
+            bytes(1_024),
+            ["Content-Type: application/octet-stream"],
+            ["<", "< (1,024 bytes of application/octet-stream)"],
+        ),
         (b"\x89", [], ["<", "< (1 byte)"]),
         (b"{}", ["Content-Encoding: gzip"], ["<", "< (2 bytes of gzip)"]),
         (

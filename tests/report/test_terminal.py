@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_plain_progress() -> None:
     assert watched.progress == [
         "loading the word table …",
         "query.py:QueryVm against http://127.0.0.1:8080: 5,000/s over 64 slots in 2 processes for 3s",
-        "    1s  5,000/s of 5,000/s  in flight 3/64  p50 412 µs  p99 1.31 ms  failed 10",
+        "    1s  5,000/s of 5,000/s  in flight 3/64  p50 413 µs  p99 1.31 ms  failed 10",
         "    1s  worker 1 died",
         "    2s  4,321/s of 5,000/s  in flight 64/64  p50 –  p99 –  failed 15  dropped 7",
         "draining: waiting for 64 iterations in flight",
@@ -191,7 +192,7 @@ def test_redraws() -> None:
     watched.terminal.close()
 
 
-@pytest.mark.parametrize("ending", ["finished", "close", "error"])
+@pytest.mark.parametrize("ending", ["finished", "close"])
 def test_the_terminal_is_left_sane(ending: str) -> None:
     """However the run ends, the cursor is shown again and the live lines are gone; closing twice does no harm."""
     watched = Watched(terminal=True)
@@ -199,12 +200,6 @@ def test_the_terminal_is_left_sane(ending: str) -> None:
     assert watched.stream.getvalue().count(HIDE_CURSOR) == 1
     if ending == "finished":
         watched.terminal.finished(result_of())
-    elif ending == "error":
-        with pytest.raises(ZeroDivisionError):
-            try:
-                _ = 1 / 0
-            finally:
-                watched.terminal.close()
     watched.terminal.close()
     watched.terminal.close()
     assert watched.stream.getvalue().count(SHOW_CURSOR) == 1
@@ -227,14 +222,20 @@ def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not colour.search(told())
 
 
+class _Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
 def test_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal that cannot move its cursor gets plain lines."""
     monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr(io.StringIO, "isatty", lambda _: True)
-    watched = Watched()
-    watched.second(second(0))
-    watched.terminal.finished(result_of())
-    assert "\x1b" not in watched.stream.getvalue() + watched.out.getvalue()
+    stream, out = _Screen(), _Screen()
+    terminal = Terminal(config_of(), stream=stream, out=out)
+    terminal.interval(second(0), second(0))
+    terminal.finished(result_of())
+    assert stream.getvalue().startswith("    1s  5,000/s")
+    assert "\x1b" not in stream.getvalue() + out.getvalue()
 
 
 @pytest.mark.parametrize("terminal", [True, False])
@@ -266,7 +267,7 @@ def test_a_whole_summary() -> None:
         "QPS            asked 5,000/s, achieved 5,000/s (0.00 %) in 1s, peak 5,000/s",
         "iterations     5,000 planned, 5,000 started, 5,000 completed, 0 failed",
         "                   p50      p90      p95      p99    p99.9      max     mean",
-        "response time  50.0 ms  90.0 ms  95.0 ms  99.1 ms   100 ms   100 ms  50.5 ms",
+        "response time  50.0 ms  90.0 ms  95.0 ms  99.0 ms   100 ms   100 ms  50.5 ms",
         "service time    500 µs   500 µs   500 µs   500 µs   500 µs   500 µs   500 µs",
         "lateness       20.0 µs  20.0 µs  20.0 µs  20.0 µs  20.0 µs  20.0 µs  20.0 µs",
         "",
@@ -323,8 +324,6 @@ def test_iterations(changes: dict[str, Any], facts: dict[str, Any], says: str) -
 
 def test_reasons() -> None:
     """A verdict other than valid comes with the text of each of its reasons."""
-    from dataclasses import replace
-
     conditions = replace(FINE, n_workers_lost=2, clock_jump_s=3.0, slots_were_exhausted=True)
     result = result_of(conditions=conditions)
     text = " ".join(summary(result).split())
@@ -356,12 +355,7 @@ def test_checks() -> None:
     """Checks that failed come first; 100 % is said only of a check that always held."""
     checks = {"a": CheckCounts(10, 0), "b": CheckCounts(999_999, 1), "c": CheckCounts(0, 3), "d": CheckCounts(2, 1)}
     text = summary(result_of([second(0, checks=checks)]))
-    assert re.findall(r"[✓✗].*", text) == [
-        "✗  c             0 of 3      0 %",
-        "✗  b  999,999 of 1,000,000  99.99 %"[:0] or "✗  d             2 of 3  66.66 %",
-        "✗  b  999,999 of 1,000,000  99.99 %",
-        "✓  a           10 of 10    100 %",
-    ] or [" ".join(line.split()) for line in re.findall(r"[✓✗].*", text)] == [
+    assert [" ".join(line.split()) for line in re.findall(r"[✓✗].*", text)] == [
         "✗ c 0 of 3 0 %",
         "✗ b 999,999 of 1,000,000 99.99 %",
         "✗ d 2 of 3 66.66 %",
@@ -377,7 +371,9 @@ def test_errors() -> None:
     """Errors by their number, with the first's time and an example of three lines; of a traceback the last three."""
     errors = {
         ("ConnectError", "refused"): ErrorCounts(1_200, 1_500_000_000, "refused: 127.0.0.1:80\nb\nc\nd"),
-        ("KeyError", "'vm'"): ErrorCounts(7, 0, "Traceback (most recent call last):\n  a\n  line 3\n    code\nKeyError"),
+        ("KeyError", "'vm'"): ErrorCounts(
+            7, 0, "Traceback (most recent call last):\n  a\n  line 3\n    code\nKeyError"
+        ),
         ("AssertionError", "same"): ErrorCounts(3, 0, "same"),
         ("AssertionError", ""): ErrorCounts(2, 0, ""),
     }
@@ -404,8 +400,6 @@ def test_errors() -> None:
 
 def test_events_and_thresholds() -> None:
     """What happened during the run, and which thresholds held."""
-    from dataclasses import replace
-
     thresholds = [ThresholdResult("p99 < 200ms", 99.07, True), ThresholdResult("failed < 1%", None, False)]
     text = summary(replace(result_of(events=[EventResult(1.24, "lost", "worker 1 died")]), thresholds=thresholds))
     assert "at 1.2 s  worker 1 died\n" in text
@@ -449,7 +443,8 @@ def test_nothing_was_measured() -> None:
     """The summary of a run that ended at once has dashes and zeros."""
     text = summary(result_of([Interval(0)], load_s=0.0, cpu_pct=[]))
     assert "achieved 0/s (-100.00 %) in 0ms, peak 0/s" in text
-    assert "response time    –        –" in text.replace("  –  ", "  –  ") or "–" in text
+    assert re.search(r"\nresponse time( +–){7}\n", text)
+    assert "steps" not in text
 
 
 def test_rich_is_not_imported_early() -> None:

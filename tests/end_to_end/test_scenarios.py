@@ -1,0 +1,105 @@
+"""Every file in scenarios/ runs, as a command, as a script, and once; its counts agree with the server's."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hybridpress.target import Target
+from tests.support import command
+from tests.support.command import SCENARIOS
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
+FILES = sorted(SCENARIOS.glob("*.py"))
+
+
+@pytest.fixture
+def own_target() -> Target:
+    """A target that nobody else presses."""
+    return Target(processes=2)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_run(own_target: Target, file: Path, tmp_path: Path) -> None:
+    """It holds its QPS without an error, every check holds, and the target counted what we counted."""
+    with own_target:
+        args = ["--host", own_target.url, "--qps", "200", "--duration", "2s", "--concurrent", "8"]
+        ran = command.run(file, *args, json_file=tmp_path / "r.json")
+        counted = own_target.stats()
+    found = ran.found
+    assert ran.exit_code in (0, 3), ran.err
+    assert found["errors"] == []
+    assert found["iterations"]["completed"] == 400
+    assert found["checks"]
+    assert all(check["failed"] == 0 for check in found["checks"].values())
+    n_start_requests = counted["paths"].get("/login", {}).get("200", 0)
+    n_exchanges = sum(step["count"] for step in found["steps"].values() if step["bytes_in"])
+    assert counted["requests"] == n_exchanges + n_start_requests
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_once(target_url: str, file: Path) -> None:
+    """--once prints the request, the reply and the checks of one iteration."""
+    ran = command.run(file, "--host", target_url, "--once")
+    assert ran.exit_code == 0, ran.err
+    assert re.search(r"^> (GET|POST) /\S* HTTP/1\.1$", ran.out, re.MULTILINE)
+    assert "< HTTP/1.1 200 OK" in ran.out
+    assert "✓ " in ran.out
+    assert "iteration completed" in ran.out
+
+
+def test_once_that_fails(target_url: str) -> None:
+    """--once of an iteration that fails says why, and exits with 1."""
+    ran = command.run(SCENARIOS / "http_get.py", "--host", target_url, "--param", "path=/status/503", "--once")
+    assert ran.exit_code == 1
+    assert "✗ status is 200" in ran.out
+    assert "StatusError" in ran.out
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_script(target_url: str, file: Path, tmp_path: Path) -> None:
+    """It runs as a plain script too."""
+    text = file.read_text().replace("http://127.0.0.1:8080", target_url).replace('duration="10s"', 'duration="1s"')
+    script = tmp_path / file.name
+    script.write_text(text)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "100 planned, 100 started, 100 completed, 0 failed" in done.stdout
+
+
+def test_demo(tmp_path: Path) -> None:
+    """The demo presses its own target, and both count the same."""
+    ran = command.finish(command.start("demo", "--duration", "1s", cwd=tmp_path))
+    assert ran.exit_code in (0, 3), ran.err
+    assert "The target counted 500 requests; hybridpress 500." in ran.out
+
+
+@pytest.mark.alone
+def test_command_to_first_request(tmp_path: Path) -> None:
+    """From the command to the first request it takes at most 0.8 s (median of five; the machine may be busy)."""
+    with Target() as server:
+        found = sorted(_first_request_after_s(server, tmp_path) for _ in range(5))
+    assert found[2] <= 0.8, found
+
+
+def _first_request_after_s(server: Target, directory: Path) -> float:
+    """Press *server* with a scenario that notes the time of its first reply; how long after the command that was."""
+    path = directory / "first.py"
+    path.write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "from hybridpress import Press\n"
+        "class First(Press):\n"
+        "    async def press(self):\n"
+        "        await self.http.get('/')\n"
+        f"        Path({str(directory / 'at')!r}).write_text(str(time.monotonic()))\n"
+    )
+    began = time.monotonic()
+    ran = command.run(path, "--host", server.url, "--iterations", "1", "--concurrent", "1")
+    assert ran.exit_code == 0, ran.err
+    return float((directory / "at").read_text()) - began

@@ -1,0 +1,89 @@
+"""The command as its users run it: a process of its own, its output, its exit code, its result file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SCENARIOS = Path(__file__).parents[2] / "scenarios"
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended."""
+
+    exit_code: int
+    out: str
+    err: str
+    result: dict[str, Any] | None
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """The result it wrote."""
+        assert self.result is not None, f"no result was written; exit code {self.exit_code}:\n{self.err}"
+        return self.result
+
+
+def start(*args: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
+    """`hybridpress ARGS`, running; its end is the caller's to see to."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "hybridpress", *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONWARNINGS": "error"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str], json_file: Path | None = None, patience_s: float = _PATIENCE_S) -> Ran:
+    """Wait for *process*, and read what it wrote. One that hangs is killed, and fails the test."""
+    try:
+        out, err = process.communicate(timeout=patience_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"it did not end within {patience_s} s:\n{out}\n{err}") from None
+    result = None
+    if json_file is not None and json_file.exists():
+        result = json.loads(json_file.read_text())
+        assert_lawful(result)
+    return Ran(process.returncode, out, err, result)
+
+
+def run(*args: str | Path, cwd: Path | None = None, json_file: Path | None = None) -> Ran:
+    """`hybridpress run ARGS` to its end; with *json_file*, its result too, the laws of its counts checked."""
+    more = [] if json_file is None else ["--json", json_file]
+    return finish(start("run", *args, *more, cwd=cwd), json_file)
+
+
+def assert_lawful(result: dict[str, Any]) -> None:
+    """The laws that the counts of every result obey."""
+    n = result["iterations"]
+    assert n["started"] == n["completed"] + n["failed"] + n["lost"] + n["in_flight_at_end"], n
+    if n["planned"] is not None:
+        assert n["planned"] >= n["started"] + n["dropped"], n
+    for kind in ("started", "completed", "failed", "dropped"):
+        assert sum(second[kind] for second in result["intervals"]) == n[kind], kind
+    assert [second["at_s"] for second in result["intervals"]] == sorted({s["at_s"] for s in result["intervals"]})
+    assert sum(worker["started"] for worker in result["workers"]) == n["started"]
+    n_ended = n["completed"] + n["failed"]
+    for times in ("response_time_ms", "service_time_ms", "lateness_ms"):
+        # Of a worker that was lost the last counts are known, their times are not.
+        assert result[times]["count"] == n_ended or (n["lost"] or result["events"]), times
+        assert result[times]["count"] <= n_ended
+    for step in result["steps"].values():
+        assert step["failed"] <= step["count"] == step["response_time_ms"]["count"]
+    for check in result["checks"].values():
+        assert check["passed"] + check["failed"] > 0
+    running = 0
+    for second in result["intervals"]:
+        running += second["started"] - second["completed"] - second["failed"]
+        assert running == second["in_flight"] or n["lost"], second
