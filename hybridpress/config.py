@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import os
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,13 @@ def _parse_host(text: Any) -> str:
     url = str(text).strip()
     if "://" not in url:
         raise UsageError(f'must be a URL such as "http://127.0.0.1:8080", got "{text}"')
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
+    if url.partition("://")[0].lower() not in SCHEMES:
         raise UsageError(f'must begin with http://, https:// or http+unix://, got "{text}"')
     try:
+        parts = urlsplit(url)
         port_is_bad = parts.port == 0
-    except ValueError:
-        port_is_bad = True
+    except ValueError as error:
+        raise UsageError(f'must name a host and a port from 1 to 65535, got "{text}" ({error})') from None
     if not parts.hostname or port_is_bad:
         raise UsageError(f'must name a host and a port from 1 to 65535, got "{text}"')
     if parts.query or parts.fragment:
@@ -71,6 +71,8 @@ def _parse_host(text: Any) -> str:
 def _parse_params(value: Any) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise UsageError(f"must be a dict, or a list of KEY=VALUE, got {value!r}")
     params: dict[str, str] = {}
     for item in value:
         key, equals, text = str(item).partition("=")
@@ -88,18 +90,20 @@ def _parse_flag(value: Any) -> bool:
 
 def _parse_seed(value: Any) -> int:
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        return int(str(value))
+    except ValueError:
         raise UsageError(f'must be a whole number, got "{value}"') from None
 
 
 def _parse_readable_file(value: Any) -> str:
-    if not Path(value).is_file():
+    if not isinstance(value, str | os.PathLike) or not Path(value).is_file():
         raise UsageError(f'must be a file, but there is none at "{value}"')
     return str(value)
 
 
 def _parse_writable_file(value: Any) -> str:
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"must be the path of a file, got {value!r}")
     path = Path(value)
     if path.is_dir():
         raise UsageError(f'must be a file, but "{value}" is a directory')
@@ -169,8 +173,8 @@ class RunConfig:
             is_repeated=True,
         ),
     )
-    seed: int = _knob(
-        -1, Knob("seed", _parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
+    seed: int | None = _knob(
+        None, Knob("seed", _parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
     )
     cookies: bool = _knob(False, Knob("cookies", _parse_flag, "Each slot keeps the cookies it is sent.", is_flag=True))
     insecure: bool = _knob(
@@ -238,6 +242,8 @@ class RunConfig:
             mistakes.append(f"{label('duration_s')} must be above 0")
         if self.timeout_s == 0:
             mistakes.append(f"{label('timeout_s')} must be above 0")
+        if self.start_timeout_s == 0:
+            mistakes.append(f"{label('start_timeout_s')} must be above 0")
         if self.processes > self.concurrent:
             mistakes.append(
                 f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
@@ -254,7 +260,7 @@ class RunConfig:
             changes["processes"] = min(n_cpus(), self.concurrent)
         if self.duration_s is None and self.iterations is None:
             changes["duration_s"] = DEFAULT_DURATION_S
-        if self.seed == -1:
+        if self.seed is None:
             changes["seed"] = random.SystemRandom().randrange(2**31)
         return dataclasses.replace(self, **changes)
 

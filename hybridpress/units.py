@@ -12,12 +12,12 @@ NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
 
 _SECONDS_PER_UNIT = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "m": 1e6, "K": 1e3}
+_FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6}
 _BYTES_PER_UNIT = {"": 1, "b": 1, "k": 2**10, "kb": 2**10, "kib": 2**10, "m": 2**20, "mb": 2**20, "mib": 2**20}
 _BYTES_PER_UNIT |= {"g": 2**30, "gb": 2**30, "gib": 2**30}
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(us|µs|ms|s|m|h|d)")
-_NUMBER = re.compile(r"(\d[\d_]*(?:\.\d*)?|\.\d+)([kKmM]?)")
+_NUMBER = re.compile(r"(\d[\d_]*(?:\.\d*)?|\.\d+)([kKM]?)")
 _SIZE = re.compile(r"(\d+(?:\.\d*)?)\s*([a-z]*)")
 
 
@@ -28,7 +28,7 @@ def parse_duration_s(text: object) -> float:
         UsageError: not a duration, negative, or not finite.
     """
     if isinstance(text, int | float) and not isinstance(text, bool):
-        seconds = float(text)
+        seconds = _float(text)
     else:
         word = str(text).strip()
         if _is_number(word):
@@ -50,7 +50,7 @@ def parse_rate_per_s(text: object) -> float:
         UsageError: not a rate, zero, negative, or not finite.
     """
     if isinstance(text, int | float) and not isinstance(text, bool):
-        rate = float(text)
+        rate = _float(text)
     else:
         number, slash, unit = str(text).strip().partition("/")
         match = _NUMBER.fullmatch(number)
@@ -72,13 +72,13 @@ def parse_count(text: object) -> int:
     if isinstance(text, bool):
         raise UsageError(f"must be a whole number, got {text}")
     if isinstance(text, int):
-        count = float(text)
+        count = _float(text)
     else:
         match = _NUMBER.fullmatch(str(text).strip())
         if match is None:
             raise UsageError(f'must be a whole number of 1 or more, got "{text}"')
         count = float(match[1].replace("_", "")) * _FACTORS[match[2]]
-    if count < 1 or count != int(count):
+    if not math.isfinite(count) or count < 1 or count != int(count):
         raise UsageError(f'must be a whole number of 1 or more, got "{text}"')
     return int(count)
 
@@ -92,17 +92,17 @@ def parse_bytes(text: object) -> int:
     match = _SIZE.fullmatch(str(text).strip().lower())
     if match is None or match[2] not in _BYTES_PER_UNIT:
         raise UsageError(f'must be a size such as "65536", "64k" or "8MiB", got "{text}"')
-    size = int(float(match[1]) * _BYTES_PER_UNIT[match[2]])
-    if size < 1:
+    size = float(match[1]) * _BYTES_PER_UNIT[match[2]]
+    if not math.isfinite(size) or size < 1:
         raise UsageError(f'must be a size of 1 byte or more, got "{text}"')
-    return size
+    return int(size)
 
 
 def format_duration(seconds: float) -> str:
     """Short words for a duration: 0.3 → "300ms", 90 → "1m30s", 2.5 → "2.5s"."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1e3:.3g}ms"
-    if seconds < 60:
+    if seconds < 59.95:
         return f"{seconds:.3g}s"
     whole = round(seconds)
     hours, rest = divmod(whole, 3600)
@@ -133,10 +133,19 @@ def format_count(number: float) -> str:
 def format_bytes(size: float) -> str:
     """A size with three digits: 1536 → "1.50 KiB"."""
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1000 or unit == "GiB":
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.3g} {unit}"
+        if size < 999.5 or unit == "GiB":
+            digits = 0 if unit == "B" else 2 if size < 9.995 else 1 if size < 99.95 else 0
+            return f"{size:.{digits}f} {unit}"
         size /= 1024
     raise AssertionError
+
+
+def _float(number: float) -> float:
+    """*number* as a float; what is too large for one is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _is_number(word: str) -> bool:

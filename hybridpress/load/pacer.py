@@ -78,7 +78,7 @@ class Pacer:
         """
         while self._pieces and self._pieces[-1].index >= piece.index:
             self._pieces.pop()
-        planned = self._pieces[-1].end if self._pieces else self.index
+        planned = max(self._pieces[-1].end, self.index) if self._pieces else self.index
         if piece.index > planned:
             raise ValueError(f"the piece begins at iteration {piece.index}, but only {planned} are planned before it")
         self._pieces.append(piece)

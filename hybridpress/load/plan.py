@@ -14,7 +14,6 @@ from hybridpress.load.pacer import Piece
 from hybridpress.load.split import deal
 from hybridpress.units import NS_PER_S
 
-
 CATCH_UP_S = 1.0
 """A plan that is behind at its end gets so much longer to start what was due by then."""
 
@@ -27,8 +26,9 @@ class ConstantRate:
 
     def n_arrivals(self, elapsed_s: float) -> int:
         """Iterations due in the first *elapsed_s*: one at 0, one whenever rate · t reaches a whole number."""
-        # 333 · 0.1 is 33.300000000000004: what is off by a rounding error is not one iteration more.
-        return math.ceil(self.rate_per_s * elapsed_s - 1e-9)
+        # 1.1 · 10 is 11.000000000000002: what is off by a rounding error is not one iteration more.
+        n_exact = self.rate_per_s * elapsed_s
+        return math.ceil(n_exact - 1e-9 - n_exact * 4e-16)
 
 
 def plan_constant(rate_per_s: float, total: int, shares: Sequence[float], start_ns: int) -> list[Piece]:
@@ -45,13 +45,14 @@ def plan_constant(rate_per_s: float, total: int, shares: Sequence[float], start_
     length_ns = total / rate_per_s * NS_PER_S
     # Who was dealt one more than the whole part of its share begins earliest, by less than the remainder: its last
     # iteration is then due before the end.
-    by_remainder = sorted(range(len(counts)), key=lambda k: (int(exact[k]) - exact[k], k))
+    sharing = [k for k, share in enumerate(shares) if share > 0]
+    by_remainder = sorted(sharing, key=lambda k: (int(exact[k]) - exact[k], k))
     pieces = [Piece(0, start_ns, length_ns, 0)] * len(counts)
     for rank, k in enumerate(by_remainder):
         if not counts[k]:
             continue
         delay_ns = length_ns / exact[k]
-        offset = rank / len(counts)
+        offset = rank / len(sharing)
         if counts[k] > exact[k]:
             offset = min(offset, (exact[k] - int(exact[k])) * 0.999)
         pieces[k] = Piece(0, start_ns + int(offset * delay_ns), delay_ns, counts[k])

@@ -101,7 +101,8 @@ class Interval:
 
     def merge(self, other: Interval) -> None:
         """Add *other*: the same second of another worker. Associative; *other* is not changed, and may not be used
-        to change this one later."""
+        to change this one later.
+        """
         self.in_flight += other.in_flight
         self._add_flows(other)
 

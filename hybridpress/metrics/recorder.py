@@ -17,6 +17,9 @@ MAX_ERROR_KINDS = 100
 MAX_STEPS = 1_000
 """Different step names kept by one worker in a run; the rest are counted as `OTHER_STEPS`."""
 OTHER_STEPS = "(other steps)"
+MAX_CHECKS = 1_000
+"""Different names of checks kept by one worker in a run; the rest are counted as `OTHER_CHECKS`."""
+OTHER_CHECKS = "(other checks)"
 OTHER_MESSAGES = "(other messages)"
 
 
@@ -70,6 +73,7 @@ class Recorder:
         self._failed_ns = array("q")
         self._steps: dict[str, StepRecorder] = {}
         self._checks: dict[str, CheckCounts] = {}
+        self._check_names: set[str] = set()
         self._errors: dict[ErrorKey, ErrorCounts] = {}
         self._error_keys: set[ErrorKey] = set()
         self._n_started_told = 0
@@ -105,7 +109,11 @@ class Recorder:
     def check(self, name: str, *, ok: bool) -> None:
         counts = self._checks.get(name)
         if counts is None:
-            counts = self._checks[name] = CheckCounts()
+            if name not in self._check_names:
+                if len(self._check_names) >= MAX_CHECKS:
+                    name = OTHER_CHECKS
+                self._check_names.add(name)
+            counts = self._checks.setdefault(name, CheckCounts())
         if ok:
             counts.passed += 1
         else:
@@ -132,7 +140,8 @@ class Recorder:
         """Fold what began or ended before *until_ns* (None: all) into the interval number *index*.
 
         *in_flight_since_ns* holds the start of every iteration that runs now. What ended later stays for the next
-        flush, so a flush that comes late still ends its interval at the right instant.
+        flush, so a flush that comes late still ends its interval at the right instant. Steps, checks and errors are those
+        noted until now.
         """
         interval = Interval(index, health=health)
         starts, ends, failed = times_of(self.start_ns), times_of(self.end_ns), times_of(self._failed_ns)

@@ -54,7 +54,7 @@ class OncePrinter:
         duration_ns: int,
         times: Mapping[str, int] | None = None,
     ) -> None:
-        """How the iteration ended: *errors* are (kind, message, example); *times* of its other parts in ns.
+        """How the iteration ended: *errors* are (kind, message, example); *times* of its steps in ns.
 
         It failed when there is an error or a check that did not hold.
         """

@@ -143,7 +143,7 @@ def outcome(**changes: Any) -> list[str]:
 
 
 def test_a_completed_iteration() -> None:
-    """The word, what came back, the checks, the other parts' times, and how it ended."""
+    """The word, what came back, the checks, the steps' times, and how it ended."""
     assert outcome() == [
         "word      {'vm': 1}",
         "returned  None",

@@ -8,7 +8,8 @@ bench/test_http_client.py.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, Collection
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from hybridpress.clients.http.compression import decompressed
@@ -230,15 +231,19 @@ async def _special(request: Request, connection: Connection, future: asyncio.Fut
 
 
 async def _send(upload: Chunks, request: Request, connection: Connection) -> None:
+    """Send the chunks of *upload* as fast as the server takes them, until there is a reply."""
     try:
-        if isinstance(upload, AsyncIterable):
-            async for chunk in upload:
-                await _send_chunk(chunk, request, connection)
-        else:
-            for chunk in upload:
-                await _send_chunk(chunk, request, connection)
-        if connection.closed:
-            return
+        async with aclosing(_drawn(upload)) as chunks:
+            async for chunk in chunks:
+                if not chunk:
+                    continue  # would end the body
+                encoded = encode_chunk(chunk)
+                request.size += len(encoded)
+                connection.write(encoded)
+                await connection.drained()
+                await asyncio.sleep(0)  # an iterable that never waits must not hold up the loop
+                if connection.closed:
+                    return
         request.size += len(LAST_CHUNK)
         connection.write(LAST_CHUNK)
         connection.sending = False
@@ -246,12 +251,16 @@ async def _send(upload: Chunks, request: Request, connection: Connection) -> Non
         connection.fail(error)
 
 
-async def _send_chunk(chunk: bytes, request: Request, connection: Connection) -> None:
+async def _drawn(upload: Chunks) -> AsyncGenerator[bytes, None]:
+    if isinstance(upload, AsyncIterable):
+        async for chunk in upload:
+            yield _checked(chunk)
+    else:
+        for chunk in upload:
+            yield _checked(chunk)
+
+
+def _checked(chunk: bytes) -> bytes:
     if not isinstance(chunk, bytes | bytearray | memoryview):
         raise RequestError(f"a body in chunks is made of bytes, got {type(chunk).__name__}")
-    if not chunk or connection.closed:
-        return
-    encoded = encode_chunk(bytes(chunk))
-    request.size += len(encoded)
-    connection.write(encoded)
-    await connection.drained()
+    return bytes(chunk)
