@@ -225,7 +225,7 @@ def test_seeds() -> None:
     assert build(of_command_line(seed="7")).seed == 7
     seeds = {build().seed for _ in range(4)}
     assert len(seeds) > 1
-    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert all(seed is not None and 0 <= seed < 2**31 for seed in seeds)
 
 
 def test_every_knob_once() -> None:

@@ -54,9 +54,9 @@ class SlotTrace:
 
 
 def note_error(recorder: Recorder, error: BaseException) -> None:
-    """Count *error* under its kind and what it says, with the user's frames as the example."""
+    """Count *error* under its kind and what it says; the first one's example shows the user's frames."""
     message = error.summary if isinstance(error, ClientError) else str(error).partition("\n")[0]
-    recorder.error(type(error).__name__, message, told(error), now_ns())
+    recorder.error(type(error).__name__, message, now_ns(), lambda: told(error))
 
 
 class Slot:
@@ -75,7 +75,7 @@ class Slot:
         recorder.check(name, ok=ok)
         if not ok:
             self.failed = True
-            recorder.error(CHECK_FAILED, name, f"the check did not hold: {name}", now_ns())
+            recorder.error(CHECK_FAILED, name, now_ns(), lambda: f"the check did not hold: {name}")
 
     def step(self, name: str) -> Step:
         return self._group.recorder.step(name)
@@ -157,7 +157,7 @@ class Slots:
         *,
         words: list[Any],
         takes_word: bool,
-        seed: int,
+        seed: int | None,
     ) -> None:
         self.recorder = recorder
         self.words = words

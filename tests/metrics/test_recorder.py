@@ -44,7 +44,7 @@ def note(recorder: Recorder, iteration: Iteration) -> None:
     recorder.check("status is 200", ok=not iteration.failed)
     if iteration.failed:
         recorder.failed(iteration.end_ns)
-        recorder.error("StatusError", "status 500", f"at {iteration.end_ns}", iteration.end_ns)
+        recorder.error("StatusError", "status 500", iteration.end_ns, lambda: "an example")
 
 
 def play(recorder: Recorder, run: list[Iteration], flushes: list[tuple[int | None, int]]) -> list[Interval]:
@@ -192,9 +192,9 @@ def test_checks_and_errors() -> None:
     recorder = Recorder(paced=False)
     recorder.check("ok", ok=True)
     recorder.check("ok", ok=False)
-    recorder.error("ConnectError", "refused", "refused by a", 5)
-    recorder.error("ConnectError", "refused", "refused by b", 9)
-    recorder.error("ConnectError", "reset", "reset by a", 7)
+    recorder.error("ConnectError", "refused", 5, lambda: "refused by a")
+    recorder.error("ConnectError", "refused", 9, lambda: "refused by b")
+    recorder.error("ConnectError", "reset", 7, lambda: "reset by a")
     interval = recorder.flush(0, None, [], Health())
     assert interval.checks == {"ok": CheckCounts(1, 1)}
     assert interval.errors == {
@@ -210,14 +210,14 @@ def test_errors_without_end() -> None:
     recorder = Recorder(paced=False)
     n_errors = MAX_ERROR_KINDS * 3
     for i in range(n_errors):
-        recorder.error(f"Kind{i % 2}", f"message {i}", "", i)
-    recorder.error("Kind0", "message 0", "", n_errors)
+        recorder.error(f"Kind{i % 2}", f"message {i}", i, str)
+    recorder.error("Kind0", "message 0", n_errors, str)
     errors = recorder.flush(0, None, [], Health()).errors
     assert len(errors) == MAX_ERROR_KINDS + 2
     assert sum(error.count for error in errors.values()) == n_errors + 1
     assert errors["Kind0", "message 0"].count == 2
     assert errors["Kind1", OTHER_MESSAGES].count == MAX_ERROR_KINDS
-    recorder.error("Kind1", "new in the next second", "", n_errors)
+    recorder.error("Kind1", "new in the next second", n_errors, str)
     assert list(recorder.flush(1, None, [], Health()).errors) == [("Kind1", OTHER_MESSAGES)]
 
 

@@ -60,8 +60,9 @@ def finish(process: subprocess.Popen[str], json_file: Path | None = None, patien
 
 def run(*args: str | Path, cwd: Path | None = None, json_file: Path | None = None) -> Ran:
     """`hybridpress run ARGS` to its end; with *json_file*, its result too, the laws of its counts checked."""
-    more = [] if json_file is None else ["--json", json_file]
-    return finish(start("run", *args, *more, cwd=cwd), json_file)
+    if json_file is not None:
+        args = (*args, "--json", json_file)
+    return finish(start("run", *args, cwd=cwd), json_file)
 
 
 def assert_lawful(result: dict[str, Any]) -> None:

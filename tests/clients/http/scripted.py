@@ -90,7 +90,9 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def serving(talk: Callable[[Server], Talk], *, tls: ssl.SSLContext | None = None, unix: str = "", host: str = "127.0.0.1") -> AsyncIterator[Server]:
+async def serving(
+    talk: Callable[[Server], Talk], *, tls: ssl.SSLContext | None = None, unix: str = "", host: str = "127.0.0.1"
+) -> AsyncIterator[Server]:
     """A server on a free port; at the end it goes, and all its connections with it."""
     server = Server()
     tasks: set[asyncio.Task[None]] = set()

@@ -246,7 +246,17 @@ def test_unlawful_urls_are_never_sent(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x/", "http://", "http:///a", "http://a:b/", "http://a:70000/", "http://[::1/", "http+unix:///a", "http://a b/"]
+    "url",
+    [
+        "ftp://x/",
+        "http://",
+        "http:///a",
+        "http://a:b/",
+        "http://a:70000/",
+        "http://[::1/",
+        "http+unix:///a",
+        "http://a b/",
+    ],
 )
 def test_bad_bases_are_refused(url: str) -> None:
     """A base URL that leads nowhere is told when the engine is made."""
@@ -327,10 +337,16 @@ def test_basic_auth() -> None:
 @given(
     st.text(max_size=30),
     st.dictionaries(st.text(min_size=1, max_size=10), st.text(max_size=20), max_size=4),
-    st.dictionaries(st.from_regex(r"X-[A-Za-z0-9-]{1,10}", fullmatch=True).map(str.title), st.from_regex(r"[!-~][ -~]{0,20}[!-~]", fullmatch=True), max_size=4),
+    st.dictionaries(
+        st.from_regex(r"X-[A-Za-z0-9-]{1,10}", fullmatch=True).map(str.title),
+        st.from_regex(r"[!-~][ -~]{0,20}[!-~]", fullmatch=True),
+        max_size=4,
+    ),
     st.one_of(st.none(), st.binary(max_size=200)),
 )
-def test_a_server_reads_what_was_asked(path: str, params: dict[str, str], headers: dict[str, str], body: bytes | None) -> None:
+def test_a_server_reads_what_was_asked(
+    path: str, params: dict[str, str], headers: dict[str, str], body: bytes | None
+) -> None:
     """Place, parameters, headers and body come out of a parser as they went in: nothing slips into another part."""
     from urllib.parse import parse_qsl, unquote
 
@@ -376,7 +392,10 @@ def test_responses_tell_everything() -> None:
 def test_json_and_text_of_a_response() -> None:
     """JSON of any body that holds some; text that cannot be decoded shows it."""
     raws = [b'[1, {"a": null}]', b"\xff", b"no json"]
-    replies = [b"HTTP/1.1 200 OK\r\nContent-Type: x; charset=nope\r\nContent-Length: %d\r\n\r\n" % len(raw) + raw for raw in raws]
+    replies = [
+        b"HTTP/1.1 200 OK\r\nContent-Type: x; charset=nope\r\nContent-Length: %d\r\n\r\n" % len(raw) + raw
+        for raw in raws
+    ]
 
     async def test() -> None:
         async with serving(in_turn(*replies)) as server, client_of(server.url) as http:

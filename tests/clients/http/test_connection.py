@@ -181,7 +181,9 @@ def test_any_replies_cut_anywhere(cases: list[tuple[bytes, int, bytes, bool]], d
 @given(
     st.integers(200, 599).filter(lambda status: status not in {204, 304}),
     st.binary(max_size=300),
-    st.lists(st.tuples(st.from_regex(r"X-[A-Za-z0-9]{1,10}", fullmatch=True), st.from_regex(r"[!-~]{0,20}", fullmatch=True))),
+    st.lists(
+        st.tuples(st.from_regex(r"X-[A-Za-z0-9]{1,10}", fullmatch=True), st.from_regex(r"[!-~]{0,20}", fullmatch=True))
+    ),
     st.booleans(),
     st.data(),
 )
@@ -318,7 +320,11 @@ def test_interim_replies_have_a_limit() -> None:
 def test_a_body_has_a_limit() -> None:
     """A body over the limit fails the exchange and ends the connection; one at the limit is read."""
     chunked = reply("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", body=b"5\r\nhello\r\n" * 20)
-    for raw in (reply("HTTP/1.1 200 OK", "Content-Length: 11", body=b"x" * 11), chunked, reply("HTTP/1.1 200 OK", body=b"x" * 11)):
+    for raw in (
+        reply("HTTP/1.1 200 OK", "Content-Length: 11", body=b"x" * 11),
+        chunked,
+        reply("HTTP/1.1 200 OK", body=b"x" * 11),
+    ):
         bench = Bench(max_body_bytes=10)
         assert isinstance(bench.ask(raw), BodyTooLargeError)
         assert bench.transport.aborted

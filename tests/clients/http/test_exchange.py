@@ -296,7 +296,8 @@ def test_a_body_over_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "phase"), [(b"", "waiting for the reply"), (b"HTTP/1.1", "reading the reply"), (OK[:-1], "reading the reply")]
+    ("reply", "phase"),
+    [(b"", "waiting for the reply"), (b"HTTP/1.1", "reading the reply"), (OK[:-1], "reading the reply")],
 )
 @pytest.mark.parametrize("kept", [False, True])
 def test_timeouts_tell_their_phase(reply: bytes, phase: str, kept: bool) -> None:
@@ -468,9 +469,7 @@ class Seen:
     def __init__(self) -> None:
         self.exchanges: list[tuple[str, bytes, bytes, BaseException | None]] = []
 
-    def exchange(
-        self, name: str, request: bytes, reply: bytes, duration_ns: int, error: BaseException | None
-    ) -> None:
+    def exchange(self, name: str, request: bytes, reply: bytes, duration_ns: int, error: BaseException | None) -> None:
         assert duration_ns > 0
         self.exchanges.append((name, request, reply, error))
 
