@@ -113,8 +113,16 @@ def told(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return "".join(traceback.format_exception_only(error)).strip()
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if is_user_file(frame.filename)]
-    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    text = f"{type(error).__name__}: {message_of(error)}".removesuffix(": ")
     return "\n".join([text, *traceback.format_list(frames[-_MAX_FRAMES:])]).rstrip()
+
+
+def message_of(error: BaseException) -> str:
+    """What the error says of itself."""
+    try:
+        return str(error)
+    except Exception as worse:  # noqa: BLE001 (a __str__ of the user's)
+        return f"(its __str__ raised {type(worse).__name__})"
 
 
 def is_user_file(file_name: str) -> bool:

@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from typing import Protocol
 
-from hybridpress.clock import now_ns
+from hybridpress.clock import now_ns, suspended_ns
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.spawner import Exited, Forked, Spawner
 from hybridpress.coordinator.state import (
@@ -73,9 +73,10 @@ class Coordinator:
         return self.state
 
     async def _tick(self) -> None:
+        before_ns = suspended_ns()
         while True:
             await asyncio.sleep(TICK_S)
-            self._act(self.state.ticked(now_ns()))
+            self._act(self.state.ticked(now_ns(), suspended_ns() - before_ns))
 
     def _interrupted(self) -> None:
         self._act(self.state.interrupted(now_ns()))

@@ -119,6 +119,8 @@ class RunState:
     n_lost: int = 0
     n_workers_lost: int = 0
     is_interrupted: bool = False
+    suspended_ns: int = 0
+    """For how long the whole machine stood still since the workers were asked for."""
     broken: str | None = None
     """Why the run broke; None while it did not."""
     _workers: list[_Worker] = field(default_factory=list)
@@ -158,6 +160,7 @@ class RunState:
             n_unstarted=self.total.dropped,
             n_workers_lost=self.n_workers_lost,
             busiest_worker_cpu_pct=max((worker.totals.health.cpu_pct for worker in self._workers), default=0.0),
+            suspended_s=self.suspended_ns / NS_PER_S,
             slots_were_exhausted=behind >= max(EXHAUSTED_COUNTS, EXHAUSTED_SHARE * self._n_counts),
         )
 
@@ -222,8 +225,9 @@ class RunState:
         actions: list[Action] = [self._happened(now_ns, "interrupted", "interrupted: waiting for what is in flight")]
         return actions + self._stop(now_ns)
 
-    def ticked(self, now_ns: int) -> list[Action]:
-        """Time passed: has anybody been waited for too long?"""
+    def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
+        """Time passed: has anybody been waited for too long? *suspended_ns*: so long the machine stood still so far."""
+        self.suspended_ns = suspended_ns
         if self._deadline_ns is None or now_ns < self._deadline_ns:
             return []
         self._deadline_ns = now_ns + int(OVERDUE_S * NS_PER_S)

@@ -20,16 +20,14 @@ from hybridpress.errors import ClientError
 from hybridpress.load.pacer import NEVER_NS
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, running_slot
-from hybridpress.scenario import told
+from hybridpress.scenario import message_of, told
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.timer import open_timer
 
 WAKE_GAP_NS = 50_000
 """Wakes are at least so far apart: at high rates one wake starts all that came due in between."""
-QUICK_NS = 20_000
-"""An iteration shorter than this may not have let the loop run at all…"""
-QUICK_TURNS = 64
-"""…so after so many of them a slot gives way to the loop by itself."""
+ALONE_NS = 100_000
+"""When so long no other slot's iteration ended, a slot gives way to the loop: its press() may not await anything."""
 
 CHECK_FAILED = "CheckFailed"
 
@@ -55,7 +53,7 @@ class SlotTrace:
 
 def note_error(recorder: Recorder, error: BaseException) -> None:
     """Count *error* under its kind and what it says; the first one's example shows the user's frames."""
-    message = error.summary if isinstance(error, ClientError) else str(error).partition("\n")[0]
+    message = error.summary if isinstance(error, ClientError) else message_of(error).partition("\n")[0]
     recorder.error(type(error).__name__, message, now_ns(), lambda: told(error))
 
 
@@ -97,14 +95,24 @@ class Slot:
     async def run(self) -> None:
         """Run iterations until the gate has no more. One clock reading a turn where the next one is due already."""
         running_slot.set(self)
+        self.failed = False  # a check in start() is no iteration's
+        while True:
+            try:
+                return await self._turns()
+            except asyncio.CancelledError:
+                # Of the slot, or by press() of its own task, and only now, after the iteration, did it arrive.
+                if self._group.is_cancelling:
+                    raise
+                _uncancel()
+
+    async def _turns(self) -> None:
         group, index = self._group, self._index
         recorder, started_ns, clock = group.recorder, group.started_ns, now_ns
         note_due, note_start, note_end = recorder.due_ns.append, recorder.start_ns.append, recorder.end_ns.append
         paced = recorder.paced
         call, takes_word = self.press.press, group.takes_word
         words, n_words, draw = group.words, len(group.words), group.rng.random
-        quick_turns = 0
-        end = clock()
+        alone_since = end = clock()
         while True:
             gate = group.gate
             if gate.due_ns <= end:
@@ -114,19 +122,19 @@ class Slot:
                 due = await group.wait()
                 if due < 0:
                     return
-                start = clock()
+                alone_since = start = clock()
             started_ns[index] = start
             try:
                 if takes_word:
                     await call(words[int(draw() * n_words)])
                 else:
                     await call()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever press() raises is data)
+            except BaseException as error:  # noqa: BLE001 (whatever press() raises is data)
+                if group.is_cancelling or isinstance(error, GeneratorExit):
+                    return  # given up: it has not ended
                 self.fail(error)
-            except asyncio.CancelledError as error:
-                if group.is_cancelling:
-                    raise
-                self.fail(error)
+                if isinstance(error, asyncio.CancelledError):
+                    _uncancel()
             end = clock()
             started_ns[index] = 0
             if paced:
@@ -136,12 +144,12 @@ class Slot:
             if self.failed:
                 self.failed = False
                 recorder.failed(end)
-            if end - start < QUICK_NS:
-                quick_turns += 1
-                if quick_turns == QUICK_TURNS:
-                    quick_turns = 0
-                    await _give_way()
-                    end = clock()
+            if group.last_index != index:
+                group.last_index = index
+                alone_since = end
+            elif end - alone_since > ALONE_NS:
+                await _give_way()
+                alone_since = end = clock()
 
 
 class Slots:
@@ -165,6 +173,8 @@ class Slots:
         self.rng = random.Random(f"{seed}/{worker}")
         self.gate: Gate = ClosedGate()
         self.is_cancelling = False
+        self.last_index = -1
+        """The slot whose iteration was the last to end."""
         self.started_ns = [0] * len(numbers)
         """When each slot's running iteration started; 0: none runs."""
         self._slots = [Slot(self, i, press.in_slot(n, worker, clients)) for i, n in enumerate(numbers)]
@@ -208,7 +218,9 @@ class Slots:
         self.gate = ClosedGate()
         self._is_over = True
         while self._idle:
-            self._release(-1)
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(-1)
 
     async def drain(self, until_ns: int) -> None:
         """Wait for the iterations in flight until *until_ns*, then give them up."""
@@ -217,8 +229,8 @@ class Slots:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
         self.is_cancelling = True
-        self.given_up_ns = self.running_since_ns()
         await _cancel(self._tasks)
+        self.given_up_ns = self.running_since_ns()
         self._timer.close()
 
     def running_since_ns(self) -> list[int]:
@@ -243,16 +255,13 @@ class Slots:
         gate, idle = self.gate, self._idle
         now = now_ns()
         while idle and gate.due_ns <= now:
-            self._release(gate.take())
+            waiter = idle.popleft()
+            if not waiter.done():  # cancelled meanwhile
+                waiter.set_result(gate.take())
         self._armed_ns = NEVER_NS
         if idle and gate.due_ns != NEVER_NS:
             self._armed_ns = max(gate.due_ns, now + WAKE_GAP_NS)
             self._timer.arm(self._armed_ns)
-
-    def _release(self, due_ns: int) -> None:
-        waiter = self._idle.popleft()
-        if not waiter.done():
-            waiter.set_result(due_ns)
 
 
 @types.coroutine
@@ -261,10 +270,16 @@ def _give_way() -> Any:
     yield
 
 
+def _uncancel() -> None:
+    """A cancellation that was meant for something else is over: timeouts and task groups count them."""
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
+
+
 async def _outcome(awaitable: Awaitable[Any]) -> BaseException | None:
     try:
         await awaitable
-    except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever the scenario raises is data)
+    except BaseException as error:  # noqa: BLE001 (whatever the scenario raises is data)
         return error
     return None
 

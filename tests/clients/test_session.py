@@ -54,14 +54,18 @@ def test_exceptions_fail_their_step() -> None:
         async with open_session(HttpSettings(base_url=f"http://127.0.0.1:{free_port()}"), trace) as session:
             with pytest.raises(aiohttp.ClientConnectionError):
                 await session.get("/refused")
-        async with serving(answering(b"HTTP")) as server:
-            async with open_session(HttpSettings(base_url=server.url, timeout_s=0.03), trace) as session:
-                with pytest.raises(asyncio.TimeoutError):
-                    await session.get("/slow")
-        async with serving(answering(b"", then="close")) as server:
-            async with open_session(HttpSettings(base_url=server.url), trace) as session:
-                with pytest.raises(aiohttp.ClientError):
-                    await session.post("/cut")
+        async with (
+            serving(answering(b"HTTP")) as server,
+            open_session(HttpSettings(base_url=server.url, timeout_s=0.03), trace) as session,
+        ):
+            with pytest.raises(asyncio.TimeoutError):
+                await session.get("/slow")
+        async with (
+            serving(answering(b"", then="close")) as server,
+            open_session(HttpSettings(base_url=server.url), trace) as session,
+        ):
+            with pytest.raises(aiohttp.ClientError):
+                await session.post("/cut")
         assert trace.outcomes == {"GET /refused": (0, 1), "GET /slow": (0, 1), "POST /cut": (0, 1)}
 
     run(test())

@@ -89,7 +89,7 @@ def test_lost_workers_and_clock_jumps() -> None:
     """A lost worker degrades, a machine that stood still invalidates."""
     verdict, reasons = judge(run(), replace(FINE, n_workers_lost=2))
     assert (verdict, reasons[0].code, reasons[0].text[:2]) == ("degraded", "worker_lost", "2 ")
-    verdict, reasons = judge(run(), replace(FINE, clock_jump_s=12.34))
+    verdict, reasons = judge(run(), replace(FINE, suspended_s=12.34))
     assert (verdict, reasons[0].code) == ("invalid", "clock_jump")
     assert "12.3 s" in reasons[0].text
 

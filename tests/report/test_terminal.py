@@ -324,7 +324,7 @@ def test_iterations(changes: dict[str, Any], facts: dict[str, Any], says: str) -
 
 def test_reasons() -> None:
     """A verdict other than valid comes with the text of each of its reasons."""
-    conditions = replace(FINE, n_workers_lost=2, clock_jump_s=3.0, slots_were_exhausted=True)
+    conditions = replace(FINE, n_workers_lost=2, suspended_s=3.0, slots_were_exhausted=True)
     result = result_of(conditions=conditions)
     text = " ".join(summary(result).split())
     assert text.startswith("invalid: do not quote these times")

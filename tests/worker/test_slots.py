@@ -28,7 +28,7 @@ from hybridpress.worker import slots as slots_module
 from hybridpress.worker.gate import Gate, OpenGate
 from hybridpress.worker.slots import CHECK_FAILED, WAKE_GAP_NS, Slots, SlotTrace, note_error
 
-PATIENCE_S = 20.0
+PATIENCE_S = 5.0
 
 
 class Quiet(Press):
@@ -45,18 +45,26 @@ def scenario(once: Callable[..., Any], **methods: Any) -> Press:
 
 @asynccontextmanager
 async def made(
-    press: Press, n_slots: int = 1, *, paced: bool = False, words: list[Any] | None = None, worker: int = 0, seed: int = 1
+    press: Press,
+    n_slots: int = 1,
+    *,
+    paced: bool = False,
+    words: list[Any] | None = None,
+    worker: int = 0,
+    seed: int = 1,
 ) -> AsyncIterator[Slots]:
     """Slots that nobody has started yet. Their end, by `drain`, is the caller's."""
     recorder = Recorder(paced=paced)
     clients = Clients(HttpSettings(), SlotTrace(recorder))
     numbers = range(worker * n_slots, (worker + 1) * n_slots)
+    slots = Slots(press, numbers, worker, clients, recorder, words=words or [], takes_word=words is not None, seed=seed)
     try:
         async with asyncio.timeout(PATIENCE_S):
-            yield Slots(
-                press, numbers, worker, clients, recorder, words=words or [], takes_word=words is not None, seed=seed
-            )
+            yield slots
     finally:
+        # A test that failed midway leaves tasks behind, which are to end with its loop.
+        slots.is_cancelling = True
+        slots.close()
         await clients.close()
 
 
@@ -221,9 +229,7 @@ gaps_ns = st.integers(1, 200_000)
     st.integers(1, 4),
     st.lists(st.integers(0, 300_000), min_size=1, max_size=7),
 )
-def test_all_that_is_due_and_nothing_early(
-    plan: list[tuple[int, int]], n_slots: int, durations_ns: list[int]
-) -> None:
+def test_all_that_is_due_and_nothing_early(plan: list[tuple[int, int]], n_slots: int, durations_ns: list[int]) -> None:
     """Iterations begin in the order of their due times, none before it, and no later than one wake's gap after it
     while a slot is free."""
     clock = Clock()
@@ -283,7 +289,7 @@ def test_one_wake_starts_all_that_is_due(monkeypatch: pytest.MonkeyPatch) -> Non
             assert clock.timer is not None
             assert clock.timer.armed_ns == clock.now_ns + 1_000
             clock.now_ns += 6_500
-            clock.timer.wake()
+            assert clock.step()
             await settle()
             assert len(slots.running_since_ns()) == 3
             assert pacer.index == 3
@@ -551,6 +557,32 @@ def test_a_press_that_cancels_itself() -> None:
     assert found.completed + found.failed == 10
 
 
+def test_a_cancellation_leaves_nothing_behind() -> None:
+    """After an iteration that was cancelled, task groups and timeouts of the next ones work as ever."""
+    n_calls = 0
+
+    async def fails() -> None:
+        raise ValueError("a part failed")
+
+    async def once(self: Press) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 1:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            await asyncio.sleep(0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(fails())
+            await asyncio.get_running_loop().create_future()
+
+    found = pressed(scenario(once), 3)
+    assert {kind: counts.count for (kind, _), counts in found.errors.items()} == {
+        "CancelledError": 1,
+        "ExceptionGroup": 2,
+    }
+
+
 def test_failures_outside_of_a_slot() -> None:
     """A client that fails where no slot runs is counted as an error, and fails no iteration."""
     recorder = Recorder(paced=False)
@@ -704,6 +736,7 @@ def test_the_drain_gives_up_what_hangs() -> None:
     async def main() -> Interval:
         async with made(scenario(once), 4) as slots:
             slots.open()
+            await asyncio.sleep(0)
             begun_ns = now_ns()
             slots.follow(OpenGate(20))
             while slots.gate.due_ns != NEVER_NS:

@@ -1,4 +1,4 @@
-"""The fast HTTP/1.1 client: keep-alive over asyncio protocols, parsed by httptools, made for millions of small calls."""
+"""The fast HTTP/1.1 client: keep-alive on asyncio protocols, replies parsed by httptools."""
 
 from hybridpress.clients.http.client import HttpClient
 from hybridpress.clients.http.cookies import CookieJar

@@ -7,7 +7,7 @@ sends it (`exchange`). What many requests share is the engine's; a slot's own ar
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from hybridpress.clients.http.compression import ACCEPTED
 from hybridpress.clients.http.cookies import CookieJar
@@ -18,6 +18,7 @@ from hybridpress.clients.http.message import (
     Body,
     Chunks,
     Fields,
+    asks_to_close,
     basic_auth,
     checked,
     encode_body,
@@ -72,7 +73,9 @@ def _verb(method: str) -> Any:
 class HttpClient:
     """The HTTP client of one slot: `await self.http.get("/")`. Cheap to make, nothing to close."""
 
-    __slots__ = ("_engine", "_fields", "_headers", "_lines", "_remembered")
+    __slots__ = ("_closes", "_engine", "_fields", "_headers", "_lines", "_remembered")
+
+    _keeps_cookies: ClassVar[bool] = False
 
     get: _Verb = _verb("GET")
     post: _Verb = _verb("POST")
@@ -87,6 +90,7 @@ class HttpClient:
         self._headers: SlotHeaders | None = None
         self._fields = engine.fields  # headers of the run and the slot
         self._lines = engine.header_lines  # the same as bytes
+        self._closes = engine.closes  # whether they end the connection
         self._remembered = engine.remembered
 
     @property
@@ -98,7 +102,7 @@ class HttpClient:
 
     @property
     def cookies(self) -> CookieJar:
-        """This slot's cookies, where the run keeps them."""
+        """The cookies of this slot, where the run keeps them."""
         raise RequestError("cookies are not kept: switch them on in the settings of the run")
 
     def request(
@@ -146,7 +150,7 @@ class HttpClient:
             method, url, params, headers, json, data, timeout, name, auth, decompress, expect, values, follows=follows
         )
         if not follows:
-            return exchange(request)
+            return self._exchange(request)
         again = Again(headers, json, data, timeout, auth or self._engine.route(method, url, name).userinfo,
                        decompress, expect)  # fmt: skip
         return self._follow(request, again, redirects)
@@ -167,7 +171,7 @@ class HttpClient:
         timeout: float | None = None,
         name: str | None = None,
         auth: tuple[str, str] | None = None,
-        decompress: bool = False,  # noqa: FBT001, FBT002  # of one call only, on the hot path
+        decompress: bool = False,
         expect: int | Collection[int] | None = None,
         values: Mapping[str, object] = _NO_VALUES,
         *,
@@ -183,53 +187,72 @@ class HttpClient:
             target = with_params(target, params)
         body: bytes | None = None
         upload: Chunks | None = None
-        content_type = ""
+        content_type = b""
         if json is not UNSET:
             if data is not None:
                 raise RequestError("a request has one body: json or data, not both")
             body = encode_json(json)
-            content_type = "application/json"
+            content_type = b"application/json"
         elif data is not None:
             body, upload, content_type = encode_body(data)
-        fields = self._fields
-        extra = self._extra(route, target)
-        if headers is not None or extra or decompress or auth is not None or route.userinfo is not None or stranger:
-            fields = dict(fields)
-            if stranger:
-                fields.pop("authorization", None)
-                fields.pop("cookie", None)
-            if decompress:
-                fields["accept-encoding"] = ("Accept-Encoding", ACCEPTED)
-            if auth is not None or route.userinfo is not None:
-                fields["authorization"] = ("Authorization", basic_auth(*(auth or route.userinfo or ("", ""))))
-            fields.update(extra)
-            if headers is not None:
-                fields.update(checked(headers))
-            lines = header_lines(fields)
-        else:
-            lines = self._lines
-        if content_type and "content-type" not in fields:
-            lines += f"Content-Type: {content_type}\r\n".encode()
+        lines, closes, names = self._lines, self._closes, self._fields
+        if headers is not None or auth or route.userinfo or decompress or stranger or self._keeps_cookies:
+            names = self._fields_of(route, target, headers, auth, decompress=decompress, stranger=stranger)
+            lines, closes = header_lines(names), asks_to_close(names)
+        start = f"{method} {target} HTTP/1.1\r\n".encode()
+        if "host" not in names:
+            start += route.host_line
+        if content_type and "content-type" not in names:
+            lines += b"Content-Type: %b\r\n" % content_type
         if upload is not None:
-            lines += b"Transfer-Encoding: chunked\r\n"
+            data_bytes = b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (start, lines)
         elif body is not None or method in _HAVE_BODIES:
-            lines += b"Content-Length: %d\r\n" % len(body or b"")
-        host_line = b"" if "host" in fields else route.host_line
+            body = body or b""
+            data_bytes = b"%b%bContent-Length: %d\r\n\r\n%b" % (start, lines, len(body), body)
+        else:
+            data_bytes = b"%b%b\r\n" % (start, lines)
         return Request(
             route,
             target,
-            b"".join((f"{method} {target} HTTP/1.1\r\n".encode(), host_line, lines, b"\r\n", body or b"")),
-            timeout_ns=engine.timeout_ns if timeout is None else engine.allowed_ns(timeout),
-            upload=upload,
-            expect=(expect,) if isinstance(expect, int) else expect,
+            data_bytes,
+            engine.timeout_ns if timeout is None else engine.allowed_ns(timeout),
+            upload,
+            (expect,) if isinstance(expect, int) else expect,
             decompress=decompress,
             follows=follows,
-            closes="connection" in fields and "close" in fields["connection"][1].lower(),
+            closes=closes,
         )
 
-    def _extra(self, route: Route, target: str) -> Fields:
-        """Headers that only now are known."""
-        return {}
+    def _fields_of(
+        self,
+        route: Route,
+        target: str,
+        headers: Mapping[str, str] | None,
+        auth: tuple[str, str] | None,
+        *,
+        decompress: bool,
+        stranger: bool,
+    ) -> Fields:
+        """All headers of a request that has some of its own."""
+        fields = dict(self._fields)
+        if stranger:
+            fields.pop("authorization", None)
+            fields.pop("cookie", None)
+        if decompress:
+            fields["accept-encoding"] = ("Accept-Encoding", ACCEPTED)
+        auth = auth or route.userinfo
+        if auth is not None:
+            fields["authorization"] = ("Authorization", basic_auth(*auth))
+        cookie = self._cookie(route, target)
+        if cookie:
+            fields["cookie"] = ("Cookie", cookie)
+        if headers is not None:
+            fields.update(checked(headers))
+        return fields
+
+    def _cookie(self, route: Route, target: str) -> str:
+        """The cookies that go with a request."""
+        return ""
 
     async def _follow(self, request: Request, again: Again, redirects: int) -> Response:
         """Exchange *request*, and then whatever its replies lead to."""
@@ -262,10 +285,12 @@ class HttpClient:
         if own:
             self._fields = {**engine.fields, **own}
             self._lines = header_lines(self._fields)
+            self._closes = asks_to_close(self._fields)
             self._remembered = Remembered()
         else:
             self._fields = engine.fields
             self._lines = engine.header_lines
+            self._closes = engine.closes
             self._remembered = engine.remembered
 
 
@@ -273,6 +298,8 @@ class CookieClient(HttpClient):
     """An `HttpClient` that keeps the cookies it is given, for its slot alone."""
 
     __slots__ = ("_jar",)
+
+    _keeps_cookies = True
 
     def __init__(self, engine: HttpEngine) -> None:
         super().__init__(engine)
@@ -282,9 +309,8 @@ class CookieClient(HttpClient):
     def cookies(self) -> CookieJar:
         return self._jar
 
-    def _extra(self, route: Route, target: str) -> Fields:
-        cookie = self._jar.header(route.pool.origin, target)
-        return {"cookie": ("Cookie", cookie)} if cookie else {}
+    def _cookie(self, route: Route, target: str) -> str:
+        return self._jar.header(route.pool.origin, target)
 
     def _ask_first(self, method: str, url: str) -> Awaitable[Response]:
         return self._exchange(self._prepared(method, url))  # never remembered: its cookies may change

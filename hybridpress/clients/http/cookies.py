@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Final
@@ -136,15 +135,16 @@ def _parse(text: str, origin: Origin, path: str) -> Cookie | None:
 
 def _expiry_ns(date: str) -> int:
     """A date of HTTP on our clock; dates nobody can read never come."""
+    import datetime as dt
+    import email.utils  # slow to load, and most runs keep no cookies
+
     try:
         expires = email.utils.parsedate_to_datetime(date.replace("-", " "))
     except ValueError:
         return _FOREVER
-    import datetime
-
     if expires.tzinfo is None:
-        expires = expires.replace(tzinfo=datetime.UTC)
-    left = expires - datetime.datetime.now(datetime.UTC)
+        expires = expires.replace(tzinfo=dt.UTC)
+    left = expires - dt.datetime.now(dt.UTC)
     return now_ns() + int(left.total_seconds() * 1e9)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from hybridpress.clients.http.connection import Connection
 from hybridpress.clients.http.deadlines import Deadlines
 from hybridpress.clients.http.exchange import Request
-from hybridpress.clients.http.message import checked, checked_method, header_lines
+from hybridpress.clients.http.message import asks_to_close, checked, checked_method, header_lines
 from hybridpress.clients.http.pool import Pool
 from hybridpress.clients.http.response import UNKNOWN
 from hybridpress.clients.http.settings import HttpSettings
-from hybridpress.clients.http.url import Origin, Template, Url, is_absolute, parse, resolve
+from hybridpress.clients.http.url import Origin, Template, Url, is_absolute, parse
 from hybridpress.errors import RequestError
 
 if TYPE_CHECKING:
@@ -53,6 +52,7 @@ class HttpEngine:
         self.timeout_ns = timeout_ns(settings.timeout_s)
         self.fields = checked(settings.headers)
         self.header_lines = header_lines(self.fields)
+        self.closes = asks_to_close(self.fields)
         self.remembered = Remembered()
         self.live: set[Connection] = set()
         self.deadlines = Deadlines(self.live, self.timeout_ns)
@@ -123,45 +123,20 @@ class HttpEngine:
 class Route:
     """Method, place and name of requests that differ only in what is filled in."""
 
-    __slots__ = (
-        "_base",
-        "_template",
-        "_url",
-        "host_line",
-        "likely",
-        "method",
-        "name",
-        "pool",
-        "step",
-        "trace",
-        "userinfo",
-    )
+    __slots__ = ("host_line", "likely", "method", "name", "pool", "step", "target", "trace", "userinfo")
 
     def __init__(self, engine: HttpEngine, method: str, url: str, name: str | None) -> None:
         self.method = checked_method(method)
-        self._base = engine.base
-        self._template = Template(url)
-        self._url = resolve(self._template.fill(dict.fromkeys(self._template.fields, "0")), engine.base)
-        self.userinfo = self._url.userinfo
-        self.pool = engine.pool(self._url.origin)
-        self.host_line = f"Host: {self._url.origin.authority}\r\n".encode()
-        self.name = name or f"{self.method} {_path_of_step(url, self._url, engine.base)}"
+        template = Template(url, engine.base)
+        origin = template.url.origin
+        self.target = template.target
+        self.userinfo = template.url.userinfo
+        self.pool = engine.pool(origin)
+        self.host_line = f"Host: {origin.authority}\r\n".encode()
+        self.name = name or f"{self.method} {_path_of_step(url, template.url, engine.base)}"
         self.trace = engine.trace
         self.step = engine.trace.step(self.name)
         self.likely = UNKNOWN  # the head that the last reply had, and so the next may have
-
-    def target(self, values: Mapping[str, object]) -> str:
-        """Path and query with *values* filled in.
-
-        Raises:
-            RequestError: a value is missing, or has no place.
-        """
-        if not values and not self._template.fields:
-            return self._url.target
-        filled = resolve(self._template.fill(values), self._base)
-        if filled.origin != self._url.origin:
-            raise RequestError(f'URL "{self._template.text}" may have places in its path and query only')
-        return filled.target
 
 
 def _path_of_step(url: str, parsed: Url, base: Url | None) -> str:

@@ -67,6 +67,11 @@ def header_lines(fields: Fields) -> bytes:
         return text.encode()
 
 
+def asks_to_close(fields: Fields) -> bool:
+    """Whether a request with these headers is the last of its connection."""
+    return "connection" in fields and "close" in fields["connection"][1].lower()
+
+
 def basic_auth(user: str, password: str) -> str:
     """The value of the Authorization header."""
     if ":" in user:
@@ -74,24 +79,24 @@ def basic_auth(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def encode_body(data: Body) -> tuple[bytes | None, Chunks | None, str]:
-    """*data* as whole bytes or as chunks still to come, and the Content-Type that fits ("" if nobody knows).
+def encode_body(data: Body) -> tuple[bytes | None, Chunks | None, bytes]:
+    """*data* as whole bytes or as chunks still to come, and the Content-Type that fits (b"" if nobody knows).
 
     Raises:
         RequestError: *data* is nothing that can be a body.
     """
     if isinstance(data, bytes):
-        return data, None, ""
+        return data, None, b""
     if isinstance(data, bytearray | memoryview):
-        return bytes(data), None, ""
+        return bytes(data), None, b""
     if isinstance(data, str):
-        return data.encode(), None, "text/plain; charset=utf-8"
+        return data.encode(), None, b"text/plain; charset=utf-8"
     if isinstance(data, Mapping):
-        return urlencode(data, doseq=True).encode(), None, "application/x-www-form-urlencoded"
+        return urlencode(data, doseq=True).encode(), None, b"application/x-www-form-urlencoded"
     if isinstance(data, Iterable):
-        return None, data, ""
+        return None, data, b""
     if isinstance(data, AsyncIterable):
-        return None, data, ""
+        return None, data, b""
     raise RequestError(f"data must be bytes, str, a mapping or an iterable of bytes, got {type(data).__name__}")
 
 

@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol
 
 import orjson
 
-
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -63,10 +62,6 @@ class Head:
         self.head_bytes = len(raw)
         self.reply_bytes = -1  # of head and body together; −1 if the head alone does not tell
         self._headers: Headers | None = None
-
-    def promise(self, body_bytes: int) -> None:
-        """Whoever begins with this head goes on with a body of so many bytes: the parser said so."""
-        self.reply_bytes = self.head_bytes + body_bytes
 
     @property
     def headers(self) -> Headers:
@@ -215,8 +210,8 @@ class _Remembered:
 
 def _restored(raw: bytes, status: int, body: bytes, asked: tuple[str, str, str], elapsed_ns: int) -> Response:
     response = Response()
-    response._head = Head(raw, status)
-    response._asked = _Remembered(*asked)
+    response._head = Head(raw, status)  # noqa: SLF001  # made here, as in an exchange
+    response._asked = _Remembered(*asked)  # noqa: SLF001  # as above
     response.status = status
     response.body = body
     response.elapsed_ns = elapsed_ns

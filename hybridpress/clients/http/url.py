@@ -109,9 +109,8 @@ def encoded_target(rest: str) -> str:
         RequestError: it holds a character that a URL cannot hold; percent-encode it.
     """
     rest = rest.partition("#")[0]
-    if _NEVER_IN_URL.search(rest):
-        bad = _NEVER_IN_URL.search(rest)
-        assert bad is not None
+    bad = _NEVER_IN_URL.search(rest)
+    if bad is not None:
         raise RequestError(f"URL cannot hold {bad[0]!r}, percent-encode it as {quote(bad[0])}: {rest!r}")
     if not rest.isascii():
         rest = quote(rest, safe="%/?:@!$&'()*+,;=~-._[]")
@@ -134,43 +133,51 @@ def resolve(url: str, base: Url | None) -> Url:
     if base is None:
         raise RequestError(f"URL {url!r} has no host: pass --host, or write the whole URL")
     prefix = base.path.rstrip("/")
-    target = encoded_target(url) if url[:1] != "?" else url
-    if url[:1] in {"", "?", "#"}:
-        target = (prefix or "/") + encoded_target(url)[1:]
-    else:
-        target = prefix + target
+    target = encoded_target(url)
+    is_base = url[:1] in {"", "?", "#"}  # the base itself, with a query perhaps
+    target = (prefix or "/") + target[1:] if is_base else prefix + target
     return Url(base.origin, target, base.userinfo)
 
 
 class Template:
-    """A URL with places to fill, such as "/vm/{id}"."""
+    """A URL with places to fill in its path and query, such as "/vm/{id}", below *base* if it is not whole.
 
-    __slots__ = ("fields", "pattern", "text")
+    Raises:
+        RequestError: it is no URL, or has a place elsewhere.
+    """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.fields = tuple(_PLACEHOLDER.findall(text))
-        plain = _PLACEHOLDER.split(text)[::2]
-        self.pattern = "%s".join(part.replace("%", "%%") for part in plain)
+    __slots__ = ("_fields", "_pattern", "_text", "url")
 
-    def fill(self, values: Mapping[str, object]) -> str:
-        """The URL with *values* in their places, percent-encoded.
+    def __init__(self, text: str, base: Url | None) -> None:
+        self._text = text
+        self._fields = tuple(_PLACEHOLDER.findall(text))
+        mark = "p0"  # stands in every place while the URL is taken apart
+        while mark in text.lower() or (base is not None and mark in base.target):
+            mark += "0"
+        self.url = resolve(_PLACEHOLDER.sub(mark, text), base)
+        plain = self.url.target.split(mark)
+        if len(plain) != len(self._fields) + 1:
+            raise RequestError(f'URL "{text}" may have places in its path and query only')
+        self._pattern = "%s".join(part.replace("%", "%%") for part in plain)
+
+    def target(self, values: Mapping[str, object]) -> str:
+        """Path and query with *values* in their places, percent-encoded.
 
         Raises:
             RequestError: a place has no value, or a value no place.
         """
-        if len(values) != len(self.fields) or not all(field in values for field in self.fields):
-            self._complain(values)
-        return self.pattern % tuple([_encoded(values[field]) for field in self.fields])
-
-    def _complain(self, values: Mapping[str, object]) -> None:
-        missing = [field for field in self.fields if field not in values]
-        if missing:
-            raise RequestError(f'URL "{self.text}" needs a value for {", ".join(missing)}')
-        spare = [name for name in values if name not in self.fields]
-        if spare:
-            names = ", ".join(spare)
-            raise RequestError(f'"{names}" is neither an option of the request nor a place in URL "{self.text}"')
+        fields = self._fields
+        if not fields and not values:
+            return self.url.target
+        try:
+            filled = self._pattern % tuple([_encoded(values[field]) for field in fields])
+        except KeyError:
+            missing = ", ".join(field for field in fields if field not in values)
+            raise RequestError(f'URL "{self._text}" needs a value for {missing}') from None
+        if len(values) != len(set(fields)):
+            spare = ", ".join(name for name in values if name not in fields)
+            raise RequestError(f'"{spare}" is neither an option of the request nor a place in URL "{self._text}"')
+        return filled
 
 
 def _encoded(value: object) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httptools
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridpress.clients.http import HttpClient, HttpEngine, HttpSettings, Response
@@ -95,7 +96,7 @@ def test_any_method() -> None:
     assert sent(lambda http: http.request("PURGE", "/")).method == "PURGE"
     for method in ("", "CONNECT", "GET /", "GET\r\n"):
         with pytest.raises(RequestError, match="HTTP method"):
-            sent(lambda http, method=method: http.request(method, "/"))
+            sent(partial(HttpClient.request, method=method, url="/"))
 
 
 def test_bodiless_methods_say_no_length() -> None:
@@ -132,7 +133,7 @@ def test_the_base_keeps_its_path() -> None:
     table = [("/api", "/vm", "/api/vm"), ("/api/", "vm?x=1", "/api/vm?x=1"), ("/api", "", "/api"), ("", "", "/"),
              ("/api", "?x=1", "/api?x=1"), ("/", "/", "/"), ("/api", "/", "/api/")]  # fmt: skip
     for prefix, url, target in table:
-        assert sent(lambda http, url=url: http.get(url), prefix=prefix).target == target
+        assert sent(partial(HttpClient.request, method="GET", url=url), prefix=prefix).target == target
 
 
 def test_absolute_urls() -> None:
@@ -272,7 +273,7 @@ def test_layers_of_headers() -> None:
     """A call's headers win over the slot's, those over the run's, in any case; each is sent once."""
 
     async def test() -> None:
-        settings = {"headers": {"User-Agent": "hybridpress/1", "X-Layer": "run", "X-Run": "yes"}}
+        settings: dict[str, Any] = {"headers": {"User-Agent": "hybridpress/1", "X-Layer": "run", "X-Run": "yes"}}
         async with serving(in_turn(OK)) as server, client_of(server.url, **settings) as http:
             await http.get("/")
             http.headers["x-layer"] = "slot"
@@ -334,6 +335,7 @@ def test_basic_auth() -> None:
     run(test())
 
 
+@settings(max_examples=25)
 @given(
     st.text(max_size=30),
     st.dictionaries(st.text(min_size=1, max_size=10), st.text(max_size=20), max_size=4),
@@ -375,7 +377,8 @@ def test_responses_tell_everything() -> None:
     async def test() -> None:
         async with serving(in_turn(raw)) as server, client_of(server.url) as http:
             response = await http.get("/x?y=1")
-            for same in (response, pickle.loads(pickle.dumps(response))):
+            copy = pickle.loads(pickle.dumps(response))  # noqa: S301  # our own
+            for same in (response, copy):
                 assert (same.status, same.reason, same.ok) == (203, "Non-Authoritative Information", True)
                 assert (same.method, same.name, same.url) == ("GET", "GET /x", f"{server.url}/x?y=1")
                 assert same.http_version == "1.1"
@@ -401,7 +404,7 @@ def test_json_and_text_of_a_response() -> None:
         async with serving(in_turn(*replies)) as server, client_of(server.url) as http:
             assert (await http.get("/")).json() == [1, {"a": None}]
             assert (await http.get("/")).text() == "\ufffd"
-            with pytest.raises(ValueError, match="JSON|unexpected|column"):
+            with pytest.raises(ValueError, match="line 1 column 1"):
                 (await http.get("/")).json()
 
     run(test())

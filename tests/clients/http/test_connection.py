@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridpress.clients.http.connection import MAX_HEAD_BYTES, MAX_INTERIM_REPLIES, Connection, Outcome
@@ -178,6 +178,7 @@ def test_any_replies_cut_anywhere(cases: list[tuple[bytes, int, bytes, bool]], d
             return
 
 
+@settings(max_examples=25)
 @given(
     st.integers(200, 599).filter(lambda status: status not in {204, 304}),
     st.binary(max_size=300),

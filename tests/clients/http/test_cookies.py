@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,6 +125,20 @@ def test_each_slot_has_its_own() -> None:
             assert [b"Cookie: id=7\r\n" in request for request in server.requests] == [False, True, True, True, False]
             assert (dict(one.cookies), dict(other.cookies)) == ({"id": "7"}, {})
             await engine.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("options", [{}, {"name": "named"}, {"redirects": 3}])
+def test_cookies_are_taken_from_every_reply(options: dict[str, Any]) -> None:
+    """However the request was made."""
+
+    async def test() -> None:
+        reply = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nContent-Length: 0\r\n\r\n"
+        async with serving(in_turn(reply)) as server, client_of(server.url, cookies=True) as http:
+            await http.get("/", **options)
+            await http.get("/", headers={"X": "y"})
+            assert b"Cookie: a=1\r\n" in server.requests[1]
 
     run(test())
 

@@ -314,7 +314,7 @@ def test_timeouts_tell_their_phase(reply: bytes, phase: str, kept: bool) -> None
             assert isinstance(error, TimeoutError)
             assert str(error) == f"timed out {phase}: 127.0.0.1:{server.port}, 0.03 s were given"
             ((duration_ns, _, bytes_in),) = trace.steps["GET /"].broken
-            assert 30_000_000 <= duration_ns
+            assert duration_ns >= 30_000_000
             assert bytes_in == len(reply)
             assert repr(http._engine) == "<HttpEngine [Connections: 0 active, 0 idle]>"
 

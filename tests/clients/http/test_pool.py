@@ -42,7 +42,7 @@ def test_no_such_socket(tmp_path: Path) -> None:
 
     async def test() -> None:
         async with client_of(f"http+unix://{str(tmp_path).replace('/', '%2F')}%2Fnone") as http:
-            with pytest.raises(ConnectError, match="cannot connect to .*/none: no such file or directory"):
+            with pytest.raises(ConnectError, match=r"cannot connect to .*/none: no such file or directory"):
                 await http.get("/")
 
     run(test())
@@ -58,11 +58,10 @@ def fake_names(monkeypatch: pytest.MonkeyPatch, addresses: list[Any]) -> list[st
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-    class Loop(uvloop.Loop):  # type: ignore[misc]  # uvloop's stubs make it Any
+    class Loop(uvloop.Loop):
         getaddrinfo: Any = None
 
     Loop.getaddrinfo = getaddrinfo
-    monkeypatch.setattr(uvloop, "new_event_loop", Loop)
     monkeypatch.setattr(uvloop, "Loop", Loop)
     return asked
 
@@ -226,7 +225,7 @@ def test_untrusted_certificates(tls: ssl.SSLContext) -> None:
     async def test() -> None:
         trace = Remembering()
         async with serving(in_turn(OK), tls=tls) as server, client_of(server.url, trace) as http:
-            with pytest.raises(TLSError, match="not trusted: .*ca_file, or turn verify off") as caught:
+            with pytest.raises(TLSError, match=r"not trusted: .*ca_file, or turn verify off") as caught:
                 await http.get("/")
             assert isinstance(caught.value, ConnectError)
             assert trace.outcomes == {"GET /": (0, 1)}
@@ -235,12 +234,12 @@ def test_untrusted_certificates(tls: ssl.SSLContext) -> None:
 
 
 def test_a_server_without_tls() -> None:
-    """https to a port that speaks plain HTTP, or hangs up."""
+    """An https URL of a port that speaks plain HTTP, or hangs up."""
 
     async def test() -> None:
         for talk in (answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), answering(then="close")):
             async with serving(talk) as server, client_of(server.url.replace("http", "https")) as http:
-                with pytest.raises((TLSError, RequestTimeoutError), match="TLS|timed out"):
+                with pytest.raises((TLSError, RequestTimeoutError), match=r"TLS|timed out"):
                     await http.get("/", timeout=0.1)
 
     run(test())
