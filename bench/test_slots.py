@@ -1,6 +1,6 @@
 """What the engine itself costs: iterations of a press() that does nothing, recorded, in the real loop of a slot.
 
-Goal: 500,000 iterations a second on a core, unpaced. With the seconds' flushes come some 10 % more (bench/test_recorder.py).
+Goal: 500,000 iterations a second on a core, unpaced. What the flush of each second adds, bench/test_recorder.py says.
 """
 
 from __future__ import annotations

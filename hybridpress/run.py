@@ -83,7 +83,7 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         except KeyboardInterrupt:
             raise InterruptedRunError from None
         terminal.starting(_starting(config, n_words))
-        # Not on uvloop: it makes a watched descriptor non-blocking, and a report longer than a pipe holds comes in parts.
+        # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         state = asyncio.run(_conduct(config, spawner, terminal))
         if not state.start_ns:
             if state.is_interrupted:
@@ -168,7 +168,8 @@ def _settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
     """Wait for the word table, and see whether the host can be reached: what is wrong with either is told together,
-    before the load. Returns the table's length."""
+    before the load. Returns the table's length.
+    """
     mistakes: list[str] = []
     n_words = 0
     try:

@@ -372,7 +372,8 @@ class RunState:
 
     def _lose(self, worker: _Worker) -> int:
         """A worker ended before its last word. What it counted since its last interval is known from its counts; what
-        it had in flight is lost; the times of both are not known. Returns how many are lost."""
+        it had in flight is lost; the times of both are not known. Returns how many are lost.
+        """
         worker.is_gone = worker.is_lost = True
         if self.phase is Phase.STARTING:
             return 0

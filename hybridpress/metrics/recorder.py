@@ -146,8 +146,8 @@ class Recorder:
         """Fold what began or ended before *until_ns* (None: all) into the interval number *index*.
 
         *in_flight_since_ns* holds the start of every iteration that runs now. What ended later stays for the next
-        flush, so a flush that comes late still ends its interval at the right instant. Steps, checks and errors are those
-        noted until now.
+        flush, so a flush that comes late still ends its interval at the right instant. Steps, checks and errors are
+        those noted until now.
         """
         interval = Interval(index, health=health)
         starts, ends, failed = times_of(self.start_ns), times_of(self.end_ns), times_of(self._failed_ns)

@@ -139,7 +139,8 @@ class _Worker:
 
     async def _until_over(self, slots: Slots) -> int:
         """Wait until all that was planned has started, the time is over, or the coordinator says stop; start nothing
-        from then on. Returns how many were due and never started."""
+        from then on. Returns how many were due and never started.
+        """
         begun = self._begun
         if begun is None:
             slots.close()

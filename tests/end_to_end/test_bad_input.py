@@ -216,7 +216,7 @@ def test_an_untrusted_certificate(start_nginx: type[Nginx], tmp_path: Path) -> N
 
 
 def test_tls_asked_of_a_plain_server(target_url: str, tmp_path: Path) -> None:
-    """https to a port that speaks plain HTTP is told as what it is."""
+    """TLS to a port that speaks plain HTTP is told as what it is."""
     write(tmp_path, SCENARIO)
     ran = command.run("my.py", "--host", target_url.replace("http:", "https:"), cwd=tmp_path)
     assert ran.exit_code == 2

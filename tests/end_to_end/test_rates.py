@@ -74,7 +74,7 @@ def test_unpaced_counts_agree_with_the_server(nginx: Nginx, tmp_path: Path) -> N
 
 
 def test_a_plan_beyond_the_peak(target_url: str, tmp_path: Path) -> None:
-    """Ten slots of 100 ms start at most 100/s: what was due and not started is told, and the verdict names the slots."""
+    """Ten slots of 100 ms start at most 100/s: what was due and not started is told, and why."""
     args = ["--host", target_url, "--param", "path=/delay/100", "--qps", "200", "--concurrent", "10"]
     ran = command.run(HTTP_GET, *args, "--duration", "2s", json_file=tmp_path / "r.json")
     n = ran.found["iterations"]

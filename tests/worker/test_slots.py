@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -175,6 +176,7 @@ class Clock:
     def __init__(self) -> None:
         self.now_ns = 10**9
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._numbers = itertools.count()
         self.timer: HandTimer | None = None
 
     def open_timer(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> HandTimer:
@@ -183,7 +185,7 @@ class Clock:
 
     async def sleep(self, duration_ns: int) -> None:
         future = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self.now_ns + duration_ns, len(self._sleepers), future))
+        heapq.heappush(self._sleepers, (self.now_ns + duration_ns, next(self._numbers), future))
         await future
 
     def step(self) -> bool:
@@ -231,7 +233,8 @@ gaps_ns = st.integers(1, 200_000)
 )
 def test_all_that_is_due_and_nothing_early(plan: list[tuple[int, int]], n_slots: int, durations_ns: list[int]) -> None:
     """Iterations begin in the order of their due times, none before it, and no later than one wake's gap after it
-    while a slot is free."""
+    while a slot is free.
+    """
     clock = Clock()
     pacer, expected, index, first_due_ns = Pacer(), [], 0, clock.now_ns + 1_000
     for delay_ns, count in plan:
@@ -410,7 +413,8 @@ note_of_the_slot: contextvars.ContextVar[int] = contextvars.ContextVar("note_of_
 
 def test_tasks_of_a_press_are_its_slots() -> None:
     """Tasks that press() starts count their checks, steps and failures for the iteration that started them, and see the
-    context variables that it set."""
+    context variables that it set.
+    """
     wrong: list[tuple[int, int]] = []
 
     async def part(self: Press, number: int) -> None:
@@ -531,7 +535,7 @@ def test_start_fails_no_iteration() -> None:
 
 
 def test_a_press_that_cancels_itself() -> None:
-    """A press() that cancels the task it runs in costs an iteration at most: the slot goes on, and nothing due is lost."""
+    """A press() that cancels the task it runs in costs no slot, and nothing due is lost."""
 
     async def once(self: Press) -> None:
         task = asyncio.current_task()
