@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
+PEERS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,11 +16,11 @@ OLDEST_PYTHON := 3.11
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check bench programs readme constraints clean
+.PHONY: help venv demo test check bench bench-peers programs readme constraints clean
 
 help: ## list these targets
-	@echo "make TARGET [PYTHON=python3.12] [JOBS=2], where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@echo "make TARGET [PYTHON=python3.12] [JOBS=2] [PEERS='--rounds 1'], where TARGET is one of"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 venv: $(INSTALLED) ## make .venv with the package (editable) and all that tests, lint and benches need
 
@@ -61,6 +62,9 @@ bench: programs ## run every bench for real; some minutes
 	done; \
 	exit $$status
 
+bench-peers: programs ## hybridpress beside wrk, k6, Locust and more, on one core each; half an hour
+	@PYTHONPATH=. $(BIN)/python bench/peers.py $(PEERS)
+
 # Never fatal: a test whose program is missing is skipped and says so.
 programs: venv ## install the programs that tests start (as root on Debian), else say which are missing
 	@PATH="$$PATH:/usr/sbin:/sbin"; programs=; packages=; failed=; \
@@ -99,5 +103,5 @@ constraints: ## choose the newest versions of all packages, and pin them in cons
 	@echo "constraints.txt is new; try it with every Python there is support for, then commit it"
 
 clean: ## remove .venv and everything else that can be made again
-	@rm -rf .venv .venv-constraints dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-constraints .venv-peers dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -96,7 +96,7 @@ def words_of(press: Press, shape: Shape) -> list[Any]:
     except Exception as error:
         raise ScenarioError(f"{name}.vocab() raised {told(error)}") from error
     if words is None:
-        words = list(press.vocab_list)
+        words = list(getattr(press, "vocab_list", ()))  # a constructor may have forgotten ours
     press.vocab_list = words
     if not words and has_vocab:
         raise ScenarioError(f"{name}.vocab() is empty: there is no word to press with")
@@ -165,8 +165,9 @@ def _pick(module: Any, path: Path, class_name: str) -> type[Press]:
             return presses[class_name]
         found = ", ".join(presses) or "none at all"
         raise ScenarioError(f"{path} has no Press named {class_name}; it has {found}")
-    own = [value for value in dict.fromkeys(presses.values()) if value.__module__ == module.__name__]
-    candidates = [value for value in own or presses.values() if value.press is not Press.press] or own
+    different = list(dict.fromkeys(presses.values()))
+    own = [value for value in different if value.__module__ == module.__name__]
+    candidates = [value for value in own or different if value.press is not Press.press] or own
     if not candidates:
         raise ScenarioError(f"{path} has no scenario: no class in it is a subclass of hybridpress.Press")
     if len(candidates) > 1:

@@ -1,1 +1,1 @@
-"""Load testers side by side: the cases, the peers, how one run is measured, how many are told. Entry: `bench/peers.py`."""
+"""Load testers side by side: cases, peers, how a run is measured, how runs are told. Entry: `bench/peers.py`."""

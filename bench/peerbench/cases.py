@@ -13,7 +13,7 @@ JSON_BYTES = 1024
 
 
 def json_text() -> str:
-    """The JSON that is served at /json and posted to /post: 1,024 bytes, with a "total" to check."""
+    """The JSON that is served at /vms and posted to /post: 1,024 bytes, with a "total" to check."""
     value = {"total": N_ITEMS, "items": [{"id": f"vm-{n}", "cores": n, "on": n % 2 == 0} for n in range(N_ITEMS)]}
     bare = json.dumps({**value, "note": ""}, separators=(",", ":"))
     return json.dumps({**value, "note": "n" * (JSON_BYTES - len(bare))}, separators=(",", ":"))
@@ -30,7 +30,7 @@ class Case:
 
     @property
     def path(self) -> str:
-        return {"get": "/", "json": "/json", "post": "/post"}[self.kind]
+        return {"get": "/", "json": "/vms", "post": "/post"}[self.kind]
 
     @property
     def title(self) -> str:

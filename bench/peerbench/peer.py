@@ -1,12 +1,12 @@
-"""What a peer is: how to get it, how to start it, how to read what it says. The peers themselves: `plain`, `scripted`."""
+"""What a peer is: how to get it, start it, and read what it says. The peers themselves: `plain`, `scripted`."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from peerbench.cases import Case
@@ -50,7 +50,7 @@ class Said:
     """A run in the peer's own words; None where it does not say. Times in ms but for the length of the run."""
 
     requests: int | None
-    errors: int | None
+    errors: int
     seconds: float | None = None
     p50_ms: float | None = None
     p99_ms: float | None = None
@@ -62,10 +62,10 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A peer that is on PATH or is not."""
+    """A peer that is on PATH or is not. Its Debian *package* tells the version when no option does."""
 
     name: str
-    version_words: tuple[str, ...]
+    version_words: tuple[str, ...] = ()
     package: str = ""
 
     def find(self, *, install: bool) -> str:
@@ -77,14 +77,16 @@ class Program:
         return found
 
     def version(self, program: str) -> str:
+        if not self.version_words:
+            return output_of(["dpkg-query", "-W", self.package]).replace("\t", " ").strip() or "unknown"
         said = output_of([program, *self.version_words])
         line = next((line for line in said.splitlines() if any(c.isdigit() for c in line)), "")
-        return line.strip() or "unknown"
+        return line.partition("Copyright")[0].strip() or "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A peer from PyPI, in a virtual environment of its own below `VENVS`, so that no peer shapes another's packages."""
+    """A peer from PyPI, in a virtual environment of its own, so that no peer shapes another's packages."""
 
     name: str
     requirements: tuple[str, ...]
@@ -154,7 +156,6 @@ class Peer:
     can_pace: bool = False
     must_pace: bool = False
     at_least_s: int = 0
-    environment: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
 
     def suits(self, case: Case) -> bool:

@@ -35,9 +35,14 @@ def _parse_wrk(output: str, run: Run) -> Said:
     return Said(int(total[1]), sum(errors), ms(total[2], total[3]) / 1e3, percentile("50"), percentile("99"))
 
 
+_AB_MOST_PER_S = 1_000_000
+
+
 def _ab(program: str, run: Run) -> list[str]:
-    # -t sets -n to 50,000 by itself, so a larger -n has to come after it; -r: go on after a socket error, and count it.
-    words = [program, "-q", "-r", "-k", f"-c{run.case.connections}", f"-t{run.seconds}", "-n1000000000"]
+    # -t sets -n to 50,000 by itself, so a larger -n has to come after it; ab allocates 32 bytes for each of so many.
+    # -r: go on after a socket error, and count it.
+    words = [program, "-q", "-r", "-k", f"-c{run.case.connections}"]
+    words += [f"-t{run.seconds}", f"-n{_AB_MOST_PER_S * run.seconds}"]
     if run.case.kind == "post":
         words += ["-p", str(run.body_file), "-T", "application/json"]
     return [*words, "-e", str(run.folder / "ab.csv"), run.url]
@@ -89,7 +94,8 @@ def _parse_hey(output: str, run: Run) -> Said:
     assert total is not None, "no total"
     statuses = {int(code): int(n) for code, n in re.findall(r"\[(\d{3})\]\s+(\d+) responses", output)}
     wrong = sum(n for code, n in statuses.items() if code != 200)
-    broken = sum(int(n) for n in re.findall(r"^\s+\[(\d+)\]\s+\D", output.partition("Error distribution:")[2], re.M))
+    broken_list = output.partition("Error distribution:")[2]
+    broken = sum(int(n) for n in re.findall(r"^\s+\[(\d+)\]\s+\D", broken_list, re.MULTILINE))
 
     def percentile(number: int) -> float | None:
         found = re.search(rf"{number}%+ in ([\d.]+) secs", output)
@@ -134,7 +140,7 @@ PLAIN = [
     Peer(
         "hey",
         "",
-        Program("hey", (), "hey"),
+        Program("hey", package="hey"),
         _hey,
         _parse_hey,
         can_pace=True,

@@ -171,7 +171,9 @@ class RunState:
         self._workers[number].totals.pid = pid
 
     def heard(self, report: Report, now_ns: int) -> list[Action]:
-        """A worker reported."""
+        """A worker reported. What comes after the end of the run counts no more."""
+        if self.phase is Phase.OVER:
+            return []
         match report:
             case Ready():
                 return self._ready(report, now_ns)
@@ -196,30 +198,32 @@ class RunState:
     def exited(self, number: int, exit_code: int, now_ns: int) -> list[Action]:
         """Worker *number*'s process is gone, and all that it sent was heard."""
         worker = self._workers[number]
-        if worker.is_gone:
+        if worker.is_gone or self.phase is Phase.OVER:
             return []
         worker.is_gone = True
         actions: list[Action] = []
         if not worker.is_done:
             how = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
             text = f"worker {number} (process {worker.totals.pid}) died: {how}"
-            n_lost = self._lose(worker)
+            n_lost = self._lose(worker, now_ns)
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
             actions.append(self._happened(now_ns, "worker_lost", text))
         if all(worker.is_gone for worker in self._workers):
-            if self.phase in (Phase.STARTING, Phase.PRESSING) and not self.is_interrupted:
+            if not self.is_interrupted and not any(worker.is_done for worker in self._workers):
                 self._break("all worker processes died")
             return actions + self._finish(now_ns)
         return actions + self._begin_if_ready(now_ns) + self._complete()
 
     def interrupted(self, now_ns: int) -> list[Action]:
         """The user wants it to end: the first time drains, the second gives up what is in flight."""
+        if self.phase is Phase.OVER:
+            return []
         if self.is_interrupted or self.phase is Phase.STARTING:
             self.is_interrupted = True
             for worker in self._workers:
                 if not worker.reports_no_more:
-                    self._lose(worker)
+                    self._lose(worker, now_ns)
             return self._finish(now_ns)
         self.is_interrupted = True
         actions: list[Action] = [self._happened(now_ns, "interrupted", "interrupted: waiting for what is in flight")]
@@ -228,7 +232,7 @@ class RunState:
     def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
         """Time passed: has anybody been waited for too long? *suspended_ns*: so long the machine stood still so far."""
         self.suspended_ns = suspended_ns
-        if self._deadline_ns is None or now_ns < self._deadline_ns:
+        if self._deadline_ns is None or now_ns < self._deadline_ns or self.phase is Phase.OVER:
             return []
         self._deadline_ns = now_ns + int(OVERDUE_S * NS_PER_S)
         if self.phase is Phase.STARTING:
@@ -360,26 +364,30 @@ class RunState:
         return actions
 
     def _settled_end_ns(self, now_ns: int) -> int:
-        """The end of the load: the time limit or the interrupt, else the plan's own end or the last iteration's."""
+        """The end of the load: the time limit or the interrupt, else the plan's own end or the last iteration's, or the
+        last loss of a worker.
+        """
         if self.end_ns is not None:
             return min(self.end_ns, max(now_ns, self.start_ns))
-        if any(worker.is_lost for worker in self._workers):
+        if not any(worker.is_done for worker in self._workers):
             return now_ns
         if self.config.qps is None or self.config.n_planned is None:
             return max(worker.last_end_ns for worker in self._workers)
         nominal_ns = self.start_ns + int(self.config.n_planned / self.config.qps * NS_PER_S)
         return max(nominal_ns, *(worker.last_start_ns for worker in self._workers))
 
-    def _lose(self, worker: _Worker) -> int:
+    def _lose(self, worker: _Worker, now_ns: int) -> int:
         """A worker ended before its last word. What it counted since its last interval is known from its counts; what
         it had in flight is lost; the times of both are not known. Returns how many are lost.
         """
         worker.is_gone = worker.is_lost = True
         if self.phase is Phase.STARTING:
             return 0
+        worker.last_end_ns = now_ns
         if not self.is_interrupted:
             self.n_workers_lost += 1
-        if (counts := worker.counts) is not None and counts.started > worker.totals.started:
+        n_noted = worker.totals.started + worker.completed + worker.failed
+        if (counts := worker.counts) is not None and counts.started + counts.completed + counts.failed > n_noted:
             rest = Interval(
                 worker.next_index,
                 started=counts.started - worker.totals.started,
@@ -397,7 +405,8 @@ class RunState:
 
     def _stop(self, now_ns: int) -> list[Action]:
         self.phase = Phase.DRAINING
-        self.end_ns = now_ns if self.end_ns is None else min(now_ns, self.end_ns)
+        if not all(worker.reports_no_more for worker in self._workers):
+            self.end_ns = now_ns if self.end_ns is None else min(now_ns, self.end_ns)
         drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
         self._deadline_ns = drain_until_ns + int(OVERDUE_S * NS_PER_S)
         in_flight = sum(w.counts.in_flight for w in self._workers if w.counts and not w.reports_no_more)

@@ -13,7 +13,7 @@ from hybridpress.metrics.interval import CheckCounts, Health
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import running_slot
 from hybridpress.worker.process import Seat, http_settings
-from hybridpress.worker.slots import Slot, Slots, SlotTrace
+from hybridpress.worker.slots import Slot, Slots, SlotTrace, is_our_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ async def run_once(seat: Seat, observer: Observer) -> Outcome:
     if error is None:
         try:
             returned = await slot.press.press(*words)
-        except (Exception, SystemExit) as raised:  # noqa: BLE001 (shown, whatever it is)
+        except BaseException as raised:  # noqa: BLE001 (shown, whatever it is)
+            if is_our_end(raised):
+                raise
             slot.fail(raised)
         end_ns = now_ns()
         await slot.stop()

@@ -276,10 +276,20 @@ def _uncancel() -> None:
         task.uncancel()
 
 
+def is_our_end(error: BaseException) -> bool:
+    """Whether *error*, caught around a scenario's method, ends the running task, or was raised by the scenario."""
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, GeneratorExit | KeyboardInterrupt)
+
+
 async def _outcome(awaitable: Awaitable[Any]) -> BaseException | None:
     try:
         await awaitable
     except BaseException as error:  # noqa: BLE001 (whatever the scenario raises is data)
+        if is_our_end(error):
+            raise
         return error
     return None
 

@@ -7,7 +7,9 @@ import gc
 from collections.abc import Callable, Iterator
 from typing import cast
 
+import numpy as np
 import pytest
+import uvloop
 
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.worker import health
@@ -48,7 +50,7 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Hand:
     hand = Hand()
     monkeypatch.setattr(health, "now_ns", lambda: hand.now_ns)
     monkeypatch.setattr(health, "open_timer", hand.open_timer)
-    monkeypatch.setattr(health.time, "process_time_ns", lambda: hand.cpu_ns)
+    monkeypatch.setattr("time.process_time_ns", lambda: hand.cpu_ns)
     return hand
 
 
@@ -60,8 +62,6 @@ def watch(hand: Hand) -> Iterator[Watch]:
 
 
 def times(*found_ns: int) -> Histogram:
-    import numpy as np
-
     histogram = Histogram()
     histogram.add(np.array(found_ns, dtype=np.int64))
     return histogram
@@ -163,7 +163,5 @@ def test_on_a_real_loop() -> None:
         assert 1 <= found.loop_lag.count <= 6
         assert found.cpu_ns >= 0
         assert found.span_ns >= 45 * MS
-
-    import uvloop
 
     uvloop.run(main())

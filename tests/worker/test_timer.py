@@ -1,4 +1,4 @@
-"""Timers: they wake once for each arming, the last of which counts. How late they are is bench/test_timer.py's matter."""
+"""Timers: the last arming counts, and wakes once. How late, bench/test_timer.py says."""
 
 from __future__ import annotations
 
