@@ -37,11 +37,8 @@ running_slot: ContextVar[RunningSlot] = ContextVar("running_slot")
 """Set once for each slot, in its own context: tasks that a press starts inherit it."""
 
 
-def _slot_here(what: str) -> RunningSlot:
-    try:
-        return running_slot.get()
-    except LookupError:
-        raise RuntimeError(f"{what} is for press(), start() and stop(): no slot runs here") from None
+def _nobody_runs(what: str) -> RuntimeError:
+    return RuntimeError(f"{what} is for press(), start() and stop(): no slot runs here")
 
 
 def check(ok: object, name: str) -> bool:
@@ -49,8 +46,12 @@ def check(ok: object, name: str) -> bool:
 
     Returns whether it held, so that press() may leave early: `if not check(…): return`.
     """
+    try:
+        slot = running_slot.get()
+    except LookupError:
+        raise _nobody_runs("check()") from None
     holds = bool(ok)
-    _slot_here("check()").check(name, ok=holds)
+    slot.check(name, ok=holds)
     return holds
 
 
@@ -63,7 +64,10 @@ class step:  # noqa: N801 (read as a statement: `async with step("log in")`)
     __slots__ = ("_start_ns", "_step")
 
     def __init__(self, name: str) -> None:
-        self._step = _slot_here("step()").step(name)
+        try:
+            self._step = running_slot.get().step(name)
+        except LookupError:
+            raise _nobody_runs("step()") from None
         self._start_ns = 0
 
     def __enter__(self) -> Self:

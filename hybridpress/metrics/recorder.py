@@ -73,7 +73,8 @@ class Recorder:
         self.end_ns = array("q")
         self._failed_ns = array("q")
         self._steps: dict[str, StepRecorder] = {}
-        self._checks: dict[str, CheckCounts] = {}
+        self.checks: dict[str, CheckCounts] = {}
+        """Checks since the last flush, by name."""
         self._check_names: set[str] = set()
         self._errors: dict[ErrorKey, ErrorCounts] = {}
         self._error_keys: set[ErrorKey] = set()
@@ -96,7 +97,7 @@ class Recorder:
         """Forget what was noted of steps and checks so far: start() is not part of what is measured."""
         for step in self._steps.values():
             step.take()
-        self._checks = {}
+        self.checks = {}
 
     def step(self, name: str) -> StepRecorder:
         """The step of this name; the same object for the same name."""
@@ -108,13 +109,13 @@ class Recorder:
         return found
 
     def check(self, name: str, *, ok: bool) -> None:
-        counts = self._checks.get(name)
+        counts = self.checks.get(name)
         if counts is None:
             if name not in self._check_names:
                 if len(self._check_names) >= MAX_CHECKS:
                     name = OTHER_CHECKS
                 self._check_names.add(name)
-            counts = self._checks.setdefault(name, CheckCounts())
+            counts = self.checks.setdefault(name, CheckCounts())
         if ok:
             counts.passed += 1
         else:
@@ -180,7 +181,7 @@ class Recorder:
         interval.completed = len(ends) - len(failed)
         self._fold_times(interval, dues, starts, ends)
         interval.steps = {name: step.take() for name, step in self._steps.items() if step.durations_ns}
-        interval.checks, self._checks = self._checks, {}
+        interval.checks, self.checks = self.checks, {}
         interval.errors, self._errors = self._errors, {}
         return interval
 

@@ -22,7 +22,6 @@ from hybridpress.coordinator.spawner import (
     News,
     Prepare,
     Spawner,
-    TableReady,
     Work,
     die_with_parent,
 )
@@ -32,7 +31,11 @@ from hybridpress.ipc.messages import Ready, Stop
 
 PATIENCE_S = 20
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word for a parent's death is Linux's")
-pytestmark = pytest.mark.usefixtures("no_stray_processes")
+pytestmark = [
+    pytest.mark.usefixtures("no_stray_processes"),
+    # Of the test runner's own threads; a coordinator has none when it forks.
+    pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
+]
 
 
 @dataclass
@@ -112,7 +115,8 @@ def spawned() -> Iterator[Callable[[Prepare], Spawner]]:
 
     yield make
     for spawner in spawners:
-        spawner.close()
+        if not spawner._connection.closed:
+            spawner.close()
 
 
 Spawned = Callable[[Prepare], Spawner]
@@ -122,15 +126,14 @@ def test_a_worker_from_its_fork_to_its_end(spawned: Spawned) -> None:
     """Its pid and channel are told, it hears and is heard, and its end is told with its exit code."""
     spawner = spawned(preparing(wait_for_orders, 17))
     assert spawner.wait_for_table() == 17
-    with closing(spawner):
-        worker = fork(spawner, 3)
-        with closing(worker.channel):
-            assert worker.hear() == Ready(3, worker.pid, 0, ())
-            worker.channel.send(Stop(5))
-            assert worker.hear().n_slots == 5
-            worker.channel.send(Stop(0))
-            assert worker.channel.receive() is None
-            assert news(spawner) == Exited(3, 0)
+    worker = fork(spawner, 3)
+    with closing(worker.channel):
+        assert worker.hear() == Ready(3, worker.pid, 0, ())
+        worker.channel.send(Stop(5))
+        assert worker.hear().n_slots == 5
+        worker.channel.send(Stop(0))
+        assert worker.channel.receive() is None
+        assert news(spawner) == Exited(3, 0)
 
 
 def test_one_table_for_all(spawned: Spawned) -> None:
@@ -160,7 +163,7 @@ def test_one_table_for_all(spawned: Spawned) -> None:
 
 
 def end_by_error(number: int, end: WorkerEnd) -> None:
-    sys.stderr = None  # type: ignore[assignment]
+    sys.stderr = None
     raise ValueError("no")
 
 
@@ -184,6 +187,33 @@ def test_how_a_worker_ends(spawned: Spawned, work: Work, exit_code: int) -> None
     with closing(worker.channel):
         assert news(spawner) == Exited(0, exit_code)
         assert worker.channel.receive() is None
+
+
+@pytest.mark.slow
+@only_linux
+def test_a_worker_that_leaves_a_child_behind(spawned: Spawned) -> None:
+    """A worker's end is told at once, though a process that its scenario forked lives on, with all it inherited."""
+
+    def work(number: int, end: WorkerEnd) -> None:
+        child = os.fork()
+        if not child:
+            time.sleep(3)
+            os._exit(0)
+        introduce(number, end, child)
+        time.sleep(1_000)
+
+    spawner = spawned(preparing(work))
+    spawner.wait_for_table()
+    worker = fork(spawner, 0)
+    with closing(worker.channel):
+        child = worker.hear().n_slots
+        os.kill(worker.pid, signal.SIGKILL)
+        try:
+            assert news(spawner) == Exited(0, -signal.SIGKILL)
+            assert not is_gone(child)
+        finally:
+            if not is_gone(child):
+                os.kill(child, signal.SIGKILL)
 
 
 def test_nobody_else_holds_a_workers_channel(spawned: Spawned) -> None:
@@ -342,9 +372,3 @@ def test_a_parent_that_was_gone_already() -> None:
     process.join(PATIENCE_S)
     assert process.exitcode == EXIT_BROKEN
     process.close()
-
-
-def test_news_can_be_told_apart() -> None:
-    """What the spawner says is equal to itself, and to nothing else."""
-    assert TableReady(3) == TableReady(3) != TableReady(4)
-    assert Forked(1, 2) != Exited(1, 2)

@@ -130,7 +130,8 @@ def assert_lawful(state: RunState) -> None:
         assert sum(getattr(second, name) for second in state.seconds) == getattr(total, name), name
     indexes = [second.at_s for second in state.seconds]
     assert indexes == sorted(set(indexes))
-    assert sum(worker.started for worker in state.workers) == total.started
+    if state.phase is Phase.OVER:
+        assert sum(worker.started for worker in state.workers) == total.started
     in_flight = total.started - total.completed - total.failed - state.n_lost
     assert in_flight >= 0
     assert state.n_lost >= 0
@@ -838,6 +839,7 @@ class AnyOrder(RuleBasedStateMachine):
         last_ns = self.now_ns if sim.started else 0
         self.act(self.state.heard(Done(sim.number, interval, last_ns, last_ns), self.now_ns))
 
+    @precondition(lambda self: any(sim.is_done and not sim.is_gone for sim in self.sims))
     @rule(number=of_workers)
     def ends(self, number: int) -> None:
         sim = self.sim(number)

@@ -19,6 +19,8 @@ from hybridpress.metrics.interval import Interval, StepCounts
 
 FORK = multiprocessing.get_context("fork")
 PATIENCE_S = 20
+# Of the test runner's own threads; a spawner has none when it forks.
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
 
 def counts(number: int) -> Counts:

@@ -63,9 +63,6 @@ async def made(
         async with asyncio.timeout(PATIENCE_S):
             yield slots
     finally:
-        # A test that failed midway leaves tasks behind, which are to end with its loop.
-        slots.is_cancelling = True
-        slots.close()
         await clients.close()
 
 
@@ -797,6 +794,27 @@ def test_an_iteration_that_ends_otherwise_when_given_up(hang: Callable[[], Any])
     found = uvloop.run(main())
     assert found.started == 3
     assert found.completed + found.failed + found.in_flight == 3
+
+
+def test_a_worker_that_fails_midway() -> None:
+    """Slots end with the task that opened them, busy or not: its error comes out, and the loop can be closed."""
+
+    async def once(self: Press) -> None:
+        if self.slot == 0:
+            await swallow()
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        async with made(scenario(once), 3) as slots:
+            slots.open()
+            await asyncio.sleep(0)
+            slots.follow(OpenGate(2))
+            while len(slots.running_since_ns()) < 2:
+                await asyncio.sleep(0)
+            raise OSError("the channel broke")
+
+    with pytest.raises(OSError, match="the channel broke"):
+        uvloop.run(main())
 
 
 def test_stop_runs_in_every_slot() -> None:

@@ -56,13 +56,18 @@ class _Verb(Protocol):
 
 
 def _verb(method: str) -> Any:
-    def ask(self: HttpClient, url: str, **options: Any) -> Awaitable[Response]:
-        if options:
-            return self.request(method, url, **options)
-        request = self._remembered[method].get(url)
+    def ask(
+        self: HttpClient, url: str, *, json: Any = UNSET, name: str | None = None, **options: Any
+    ) -> Awaitable[Response]:
+        if options or self._keeps_cookies:
+            return self.request(method, url, json=json, name=name, **options)
+        has_body = json is not UNSET
+        key = (url, name, has_body) if has_body or name is not None else url
+        request = self._remembered[method].get(key)
         if request is None:
-            return self._ask_first(method, url)
-        return exchange(request)
+            request = self._prepared(method, url, name=name, awaits_json=has_body)
+            self._remembered.add(key, request)
+        return exchange(request, encode_json(json) if has_body else None)
 
     ask.__name__ = method.lower()
     ask.__qualname__ = f"HttpClient.{method.lower()}"
@@ -155,11 +160,6 @@ class HttpClient:
                        decompress, expect)  # fmt: skip
         return self._follow(request, again, redirects)
 
-    def _ask_first(self, method: str, url: str) -> Awaitable[Response]:
-        request = self._prepared(method, url)
-        self._remembered.add(url, request)
-        return exchange(request)
-
     def _prepared(
         self,
         method: str,
@@ -177,8 +177,12 @@ class HttpClient:
         *,
         follows: bool = False,
         stranger: bool = False,
+        awaits_json: bool = False,
     ) -> Request:
-        """The request as bytes, with what its exchange must know. A *stranger* is not told who we are."""
+        """The request as bytes, with what its exchange must know. A *stranger* is not told who we are.
+
+        One that *awaits_json* ends with "Content-Length: ", and its exchange is given the body each time.
+        """
         engine = self._engine
         route = engine.route(method, url, name)
         method = route.method
@@ -193,6 +197,8 @@ class HttpClient:
                 raise RequestError("a request has one body: json or data, not both")
             body = encode_json(json)
             content_type = b"application/json"
+        elif awaits_json:
+            content_type = b"application/json"
         elif data is not None:
             body, upload, content_type = encode_body(data)
         lines, closes, names = self._lines, self._closes, self._fields
@@ -204,7 +210,9 @@ class HttpClient:
             start += route.host_line
         if content_type and "content-type" not in names:
             lines += b"Content-Type: %b\r\n" % content_type
-        if upload is not None:
+        if awaits_json:
+            data_bytes = b"%b%bContent-Length: " % (start, lines)
+        elif upload is not None:
             data_bytes = b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (start, lines)
         elif body is not None or method in _HAVE_BODIES:
             body = body or b""
@@ -311,9 +319,6 @@ class CookieClient(HttpClient):
 
     def _cookie(self, route: Route, target: str) -> str:
         return self._jar.header(route.pool.origin, target)
-
-    def _ask_first(self, method: str, url: str) -> Awaitable[Response]:
-        return self._exchange(self._prepared(method, url))  # never remembered: its cookies may change
 
     async def _exchange(self, request: Request) -> Response:
         response = await exchange(request)

@@ -83,8 +83,10 @@ class Request:
         return f"{self.route.pool.origin}{self.target}"
 
 
-async def exchange(request: Request) -> Response:
+async def exchange(request: Request, body: bytes | None = None) -> Response:
     """Send *request*, return the reply, and report both to its step: one `done` or `failed`, a second try included.
+
+    *body* is that of a request whose bytes end with "Content-Length: ".
 
     A cancelled exchange drops its connection and is not reported: it has no outcome.
 
@@ -94,6 +96,7 @@ async def exchange(request: Request) -> Response:
     route = request.route
     pool = route.pool
     idle = pool.idle
+    data = request.data if body is None else b"%b%d\r\n\r\n%b" % (request.data, len(body), body)
     fresh = False
     started_ns = now_ns()
     while idle:
@@ -110,16 +113,16 @@ async def exchange(request: Request) -> Response:
             if request.plain:
                 connection.future = future
                 connection.likely = route.likely
-                connection.write(request.data)
+                connection.write(data)
                 failure = await future
             else:
-                failure = await _special(request, connection, future)
+                failure = await _special(request, connection, future, data)
         except BaseException:
             connection.drop()
             raise
         if failure is None:
             break
-        connection = await _try_again(request, connection, failure, started_ns, fresh=fresh)
+        connection = await _try_again(request, connection, failure, started_ns, data, fresh=fresh)
         fresh = True
     duration_ns = connection.end_ns - started_ns
     head = connection.head
@@ -135,13 +138,13 @@ async def exchange(request: Request) -> Response:
     if not connection.closed:
         idle.append(connection)
     if request.simple and response.status < 400:
-        route.step.done(duration_ns, request.size, bytes_in)
+        route.step.done(duration_ns, request.size if body is None else len(data), bytes_in)
         return response
-    return _judged(request, response, bytes_in)
+    return _judged(request, response, bytes_in, data)
 
 
-def _judged(request: Request, response: Response, bytes_in: int) -> Response:
-    """*response*, reported as what the request takes it for."""
+def _judged(request: Request, response: Response, bytes_in: int, data: bytes) -> Response:
+    """*response* to what was sent, *data*, reported as what the request takes it for."""
     status = response.status
     raw_body = response.body
     expect = request.expect
@@ -155,17 +158,18 @@ def _judged(request: Request, response: Response, bytes_in: int) -> Response:
             response.body = decompressed(raw_body, response.headers, request.route.pool.max_body_bytes)
         except ClientError as broken:
             error = broken
+    bytes_out = len(data) if request.upload is None else request.size
     if failed or error is not None:
-        request.route.step.failed(response.elapsed_ns, request.size, bytes_in)
+        request.route.step.failed(response.elapsed_ns, bytes_out, bytes_in)
     else:
-        request.route.step.done(response.elapsed_ns, request.size, bytes_in)
+        request.route.step.done(response.elapsed_ns, bytes_out, bytes_in)
     if error is None and failed:
         reply = f"{status} {response.reason}".rstrip()
         said = response.body[:160].decode("utf-8", "replace").strip()
         request.route.trace.fail(StatusError(f"{request.name}: status {reply}", said))
     observer = request.route.trace.observer
     if observer is not None:
-        observer.exchange(request.name, request.data, response.raw_head + response.body, response.elapsed_ns, error)
+        observer.exchange(request.name, data, response.raw_head + response.body, response.elapsed_ns, error)
     if error is not None:
         raise error
     return response
@@ -176,11 +180,11 @@ async def _connect(request: Request, started_ns: int) -> Connection:
     try:
         return await request.route.pool.connect(left_ns / 1e9)
     except ClientError as error:
-        raise _reported(request, error, started_ns, 0, 0) from error.__cause__
+        raise _reported(request, error, started_ns, b"", 0) from error.__cause__
 
 
 async def _try_again(
-    request: Request, connection: Connection, failure: BaseException, started_ns: int, *, fresh: bool
+    request: Request, connection: Connection, failure: BaseException, started_ns: int, data: bytes, *, fresh: bool
 ) -> Connection:
     """A fresh connection, if the old one was closed by the server while idle and asking twice does no harm.
 
@@ -195,10 +199,10 @@ async def _try_again(
         and isinstance(failure, ConnectionClosedError)
     ):
         return await _connect(request, started_ns)
-    raise _reported(request, failure, started_ns, request.size, connection.bytes_in)
+    raise _reported(request, failure, started_ns, data, connection.bytes_in)
 
 
-def _reported(request: Request, error: BaseException, started_ns: int, bytes_out: int, bytes_in: int) -> BaseException:
+def _reported(request: Request, error: BaseException, started_ns: int, data: bytes, bytes_in: int) -> BaseException:
     """*error* with the facts that its raiser did not know, reported."""
     duration_ns = now_ns() - started_ns
     origin = request.route.pool.origin
@@ -206,18 +210,21 @@ def _reported(request: Request, error: BaseException, started_ns: int, bytes_out
         error = RequestTimeoutError(error.summary, f"{origin.address}, {request.timeout_ns / 1e9:g} s were given")
     elif isinstance(error, ConnectionClosedError):
         error = ConnectionClosedError(error.summary, f"{origin.address}, {bytes_in:,} bytes of it came")
+    bytes_out = len(data) if request.upload is None else request.size
     request.route.step.failed(duration_ns, bytes_out, bytes_in)
     if request.route.trace.observer is not None:
-        request.route.trace.observer.exchange(request.name, request.data, b"", duration_ns, error)
+        request.route.trace.observer.exchange(request.name, data or request.data, b"", duration_ns, error)
     return error
 
 
-async def _special(request: Request, connection: Connection, future: asyncio.Future[Outcome]) -> Outcome:
+async def _special(
+    request: Request, connection: Connection, future: asyncio.Future[Outcome], data: bytes
+) -> Outcome:
     """What `exchange` does for a plain request, for the others: HEAD, a body in chunks, "Connection: close"."""
     connection.begin(
         future, head_only=request.method == "HEAD", sending=request.upload is not None, closes=request.closes
     )
-    connection.write(request.data)
+    connection.write(data)
     if request.upload is None:
         return await future
     sender = asyncio.create_task(_send(request.upload, request, connection))
