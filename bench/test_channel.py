@@ -1,7 +1,7 @@
 """What reporting costs: Counts every 100 ms, and a measured second with 100,000 iterations and 10 steps.
 
 Told is CPU time a report: "worker" is what the worker's process pays, the append to the Queue and the Queue's thread,
-which pickles and writes; "coordinator" is what receiving takes; "merge" what adding a worker's second to the box's does.
+which pickles and writes; "coordinator" is what receiving takes; "merge" what adding a second to the box's takes.
 Both ends are in one process here. The coordinator's share is that of the thread that receives, the worker's the rest.
 """
 

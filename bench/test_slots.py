@@ -74,12 +74,11 @@ async def _make(press: Press, n_slots: int, words: list[Any], *, paced: bool) ->
     clients = Clients(HttpSettings(), SlotTrace(recorder))
     takes_word = bool(words)
     slots = Slots(press, range(n_slots), 0, clients, recorder, words=words, takes_word=takes_word, seed=1)
-    slots.open()
-    await asyncio.sleep(0)
     return slots, clients
 
 
 async def _run(slots: Slots, gate: Gate) -> None:
+    slots.open()
     slots.follow(gate)
     while slots.gate.due_ns != NEVER_NS or slots.running_since_ns():
         await asyncio.sleep(0.001)

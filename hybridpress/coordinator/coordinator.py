@@ -104,8 +104,11 @@ class Coordinator:
 
     def _worker_is_gone(self, worker: int, exit_code: int) -> None:
         """All that the worker still had to say lies in its channel: hear it first."""
-        while worker in self._channels and worker not in self._deaf:
+        # Not to the end of the stream: a process that the scenario forked may hold that open.
+        while worker not in self._deaf and worker in self._channels and self._channels[worker].has_news():
             self._worker_reports(worker)
+        if worker in self._channels:
+            self._stop_listening(worker)
         self._act(self.state.exited(worker, exit_code, now_ns()))
 
     def _stop_listening(self, worker: int) -> None:

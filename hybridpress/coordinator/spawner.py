@@ -27,6 +27,7 @@ from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
 _PR_SET_PDEATHSIG = 1
 _FORK = multiprocessing.get_context("fork")
 _GRACE_S = 2.0
+_LOOK_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +145,16 @@ def _be_spawner(ours: Connection, coordinators: Connection, prepare: Prepare, pa
     try:
         ours.send(TableReady(n_words))
         while True:
-            sentinels = {process.sentinel: number for number, process in workers.items()}
-            for ready in connection.wait([ours, *sentinels]):
-                if ready is ours:
-                    number = ours.recv()
-                    workers[number] = _fork_worker(ours, number, work)
-                else:
-                    assert isinstance(ready, int)
-                    number = sentinels[ready]
-                    process = workers.pop(number)
-                    process.join()
-                    assert process.exitcode is not None
-                    ours.send(Exited(number, process.exitcode))
+            # A worker's sentinel is heard at once, except where a process that the scenario forked holds it open: hence
+            # the look at all of them now and then.
+            ready = connection.wait([ours, *(process.sentinel for process in workers.values())], _LOOK_EVERY_S)
+            if ours in ready:
+                number = ours.recv()
+                workers[number] = _fork_worker(ours, number, work)
+            for number, process in list(workers.items()):
+                if (exit_code := process.exitcode) is not None:
+                    del workers[number]
+                    ours.send(Exited(number, exit_code))
                     process.close()
     except (EOFError, OSError):
         pass  # the coordinator closed the connection, or is gone

@@ -73,6 +73,10 @@ class CoordinatorEnd:
         """Readable when a report waits, or when the worker is gone."""
         return self._reports.fileno()
 
+    def has_news(self) -> bool:
+        """Whether a report, or the end of the stream, can be received at once."""
+        return self._reports.poll()
+
     def receive(self) -> Report | None:
         """The next report; None when the worker is gone."""
         try:

@@ -54,7 +54,7 @@ async def run_once(seat: Seat, observer: Observer) -> Outcome:
     if error is None:
         try:
             returned = await slot.press.press(*words)
-        except BaseException as raised:  # noqa: BLE001 (shown, whatever it is)
+        except BaseException as raised:
             if is_our_end(raised):
                 raise
             slot.fail(raised)

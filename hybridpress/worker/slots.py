@@ -134,7 +134,8 @@ class Slot:
                 else:
                     await call()
             except BaseException as error:  # noqa: BLE001 (whatever press() raises is data)
-                if group.is_given_up() or isinstance(error, GeneratorExit):
+                is_cut = isinstance(error, GeneratorExit | asyncio.CancelledError)
+                if is_cut and (group.is_given_up() or isinstance(error, GeneratorExit)):
                     return  # given up: it has not ended
                 self.fail(error)
                 if isinstance(error, asyncio.CancelledError):
@@ -297,7 +298,7 @@ def is_our_end(error: BaseException) -> bool:
 async def _outcome(awaitable: Awaitable[Any]) -> BaseException | None:
     try:
         await awaitable
-    except BaseException as error:  # noqa: BLE001 (whatever the scenario raises is data)
+    except BaseException as error:
         if is_our_end(error):
             raise
         return error

@@ -217,9 +217,7 @@ def _reported(request: Request, error: BaseException, started_ns: int, data: byt
     return error
 
 
-async def _special(
-    request: Request, connection: Connection, future: asyncio.Future[Outcome], data: bytes
-) -> Outcome:
+async def _special(request: Request, connection: Connection, future: asyncio.Future[Outcome], data: bytes) -> Outcome:
     """What `exchange` does for a plain request, for the others: HEAD, a body in chunks, "Connection: close"."""
     connection.begin(
         future, head_only=request.method == "HEAD", sending=request.upload is not None, closes=request.closes
