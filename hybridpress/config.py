@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import os
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from hybridpress.load.plan import ConstantRate
 from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
 
 DEFAULT_DURATION_S = 30.0
+_HOST_NAME = re.compile(r"[\w.%:~-]+")
 SCHEMES = ("http", "https", "http+unix")
 
 
@@ -63,6 +65,8 @@ def _parse_host(text: Any) -> str:
         raise UsageError(f'must name a host and a port from 1 to 65535, got "{text}" ({error})') from None
     if not parts.hostname or port_is_bad:
         raise UsageError(f'must name a host and a port from 1 to 65535, got "{text}"')
+    if not _HOST_NAME.fullmatch(parts.hostname):
+        raise UsageError(f'must name a host in letters, digits, dots and dashes, got "{text}"')
     if parts.query or parts.fragment:
         raise UsageError(f'must be a URL without query and fragment, got "{text}"')
     return url.rstrip("/")

@@ -69,7 +69,7 @@ def work(seat: Seat, channel: WorkerEnd) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         uvloop.run(_Worker(seat, channel).run())
-    except Exception as error:  # noqa: BLE001 (told to the coordinator, whatever it is)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (told to the coordinator, whatever it is)
         channel.send(Broken(seat.worker, told(error)))
         channel.close()
         sys.exit(EXIT_BROKEN)
@@ -81,6 +81,7 @@ class _Worker:
         self._seat = seat
         self._channel = channel
         self._pacer = Pacer()
+        self._slots: Slots | None = None
         self._begun: Begin | None = None
         self._drain_until_ns: int | None = None
 
@@ -99,6 +100,7 @@ class _Worker:
             takes_word=seat.shape.takes_word,
             seed=seat.config.seed,
         )
+        self._slots = slots
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
         recorder.forget_steps()
@@ -174,6 +176,8 @@ class _Worker:
                 self._pacer.apply(order.pace)
         elif isinstance(order, Piece):
             self._pacer.apply(order)
+            if self._slots is not None:
+                self._slots.follow(self._pacer)  # slots that wait may be due earlier now
         else:
             assert isinstance(order, Stop)
             self._drain_until_ns = order.drain_until_ns

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 
 from hybridpress.clock import now_ns
-from hybridpress.units import NS_PER_S
+from hybridpress.units import NS_PER_MS, NS_PER_S
 
 _CLOCK_MONOTONIC = 1
 _TFD_TIMER_ABSTIME = 1
@@ -81,7 +81,9 @@ class LoopTimer:
         """Wake once at *at_ns*, within the loop's own accuracy; at once when that is past."""
         if self._handle is not None:
             self._handle.cancel()
-        self._handle = self._loop.call_later(max(at_ns - now_ns(), 0) / NS_PER_S, self._wake)
+        # In whole ms, rounded up: a wake that comes too early only leads to another.
+        delay_ms = -(-max(at_ns - now_ns(), 0) // NS_PER_MS)
+        self._handle = self._loop.call_later(delay_ms / 1e3, self._wake)
 
     def close(self) -> None:
         if self._handle is not None:

@@ -161,12 +161,12 @@ def test_timeouts_while_connecting() -> None:
                 filler.connect_ex(("127.0.0.1", port))
             async with client_of(f"http://127.0.0.1:{port}", trace, max_connecting=1) as http:
                 outcomes = await asyncio.gather(
-                    *(http.get("/", timeout=0.05) for _ in range(2)), return_exceptions=True
+                    *(http.get("/", timeout=timeout_s) for timeout_s in (0.2, 0.05)), return_exceptions=True
                 )
             for filler in fillers:
                 filler.close()
         assert [type(outcome) for outcome in outcomes] == [RequestTimeoutError] * 2
-        assert str(outcomes[0]) == f"timed out connecting: 127.0.0.1:{port}, 0.05 s were given"
+        assert str(outcomes[0]) == f"timed out connecting: 127.0.0.1:{port}, 0.2 s were given"
         assert "timed out waiting for its turn to connect" in str(outcomes[1])
         assert trace.outcomes == {"GET /": (0, 2)}
 
