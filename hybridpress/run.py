@@ -79,6 +79,7 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
     with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(press, shape, config))) as spawner:
         terminal.starting("building the word table")
         try:
+            spawner.start()
             n_words = _check_table_and_host(spawner, config)
         except KeyboardInterrupt:
             raise InterruptedRunError from None
@@ -173,18 +174,33 @@ def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
     mistakes: list[str] = []
     n_words = 0
     try:
-        uvloop.run(probe(http_settings(config)))
+        n_words = spawner.wait_for_table()
+    except UsageError as error:
+        mistakes += error.mistakes
+    try:
+        _reach(config)
     except TLSError as error:
         mistakes.append(f"--host {config.host}: {error}; see --ca-file and --insecure")
     except ClientError as error:
         mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
-    try:
-        n_words = spawner.wait_for_table()
-    except UsageError as error:
-        mistakes += error.mistakes
     if mistakes:
         raise UsageError(mistakes)
     return n_words
+
+
+def _reach(config: RunConfig) -> None:
+    """Connect to the host once.
+
+    Not by asyncio.run(): its handling of Ctrl-C cancels the task, and a task that is just done then swallows it.
+    """
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(probe(http_settings(config)))
+    try:
+        loop.run_until_complete(task)
+    finally:
+        task.cancel()
+        loop.run_until_complete(asyncio.wait([task]))
+        loop.close()
 
 
 def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callable[[], tuple[int, Work]]:

@@ -64,16 +64,22 @@ class Spawner:
     """The coordinator's handle on the spawner process."""
 
     def __init__(self, prepare: Prepare) -> None:
-        """Fork it. *prepare* runs in it; its HybridpressErrors come back by `receive`."""
-        ours, theirs = _FORK.Pipe(duplex=True)
-        self._connection = ours
-        process = _FORK.Process(target=_be_spawner, args=(theirs, ours, prepare, os.getpid()), name="spawner")
-        with warnings.catch_warnings():
-            # Threads of libraries that the scenario imported; the fork happens before any of ours exist.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            process.start()
-        theirs.close()
-        self._process = process
+        """*prepare* will run in it; its HybridpressErrors come back by `receive`."""
+        self._connection, self._theirs = _FORK.Pipe(duplex=True)
+        args = (self._theirs, self._connection, prepare, os.getpid())
+        self._process = _FORK.Process(target=_be_spawner, args=args, name="spawner")
+
+    def start(self) -> None:
+        """Fork it. A Ctrl-C meanwhile waits: half begun, the process would be nobody's to end."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with warnings.catch_warnings():
+                # Threads of libraries that the scenario imported; the fork happens before any of ours exist.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._process.start()
+            self._theirs.close()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def fileno(self) -> int:
         """Readable when there is news, or when the spawner is gone."""
@@ -113,10 +119,11 @@ class Spawner:
     def close(self) -> None:
         """End the spawner and, with it, every worker that still lives."""
         self._connection.close()
-        self._process.join(_GRACE_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        if self._process.pid is not None:
+            self._process.join(_GRACE_S)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join()
         self._process.close()
 
 
@@ -132,6 +139,7 @@ def _be_spawner(ours: Connection, coordinators: Connection, prepare: Prepare, pa
     coordinators.close()
     die_with_parent(parent_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         n_words, work = prepare()

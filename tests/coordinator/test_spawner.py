@@ -111,6 +111,7 @@ def spawned() -> Iterator[Callable[[Prepare], Spawner]]:
 
     def make(prepare: Prepare) -> Spawner:
         spawners.append(Spawner(prepare))
+        spawners[-1].start()
         return spawners[-1]
 
     yield make
@@ -313,6 +314,7 @@ def test_the_coordinator_is_killed() -> None:
 
     def be_coordinator() -> None:
         spawner = Spawner(preparing(hang))
+        spawner.start()
         spawner.wait_for_table()
         worker = fork(spawner, 0)
         worker.hear()
