@@ -66,10 +66,14 @@ def measure(
     return Measured(name, n_rounds, operations, statistics.median(found), min(found), max(found))
 
 
-def main(benches: Sequence[Bench]) -> None:
-    """Run *benches* as a script: print each result, and write all to `--json FILE`."""
-    parser = argparse.ArgumentParser(description="Measures ns per operation: median and spread over rounds.")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds of each operation ({ROUNDS})")
+def main(
+    benches: Sequence[Callable[[int], Any]],
+    description: str = "Measures ns per operation: median and spread over rounds.",
+    rounds: int = ROUNDS,
+) -> None:
+    """Run *benches* as a script, each in so many rounds: print its result, a dataclass; all go to `--json FILE`."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"rounds of each operation ({rounds})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
     arguments = parser.parse_args()
     found = []

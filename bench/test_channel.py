@@ -7,28 +7,25 @@ Both ends are in one process here. The coordinator's share is that of the thread
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import statistics
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
-from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import ROUNDS_UNDER_PYTEST, surroundings
+from harness import ROUNDS_UNDER_PYTEST, main
 
 from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
 from hybridpress.ipc.messages import Counts, Measured, Report
 from hybridpress.metrics.interval import CheckCounts, Health, Interval, StepCounts
 
 N_ITERATIONS, N_STEPS = 100_000, 10
-ROUNDS = 30
 
 
 def counts(round_number: int) -> Report:
@@ -131,20 +128,5 @@ def test_channel(name: str) -> None:
     assert found.coordinator_us > 0
 
 
-def main() -> None:
-    """Measure for real."""
-    parser = argparse.ArgumentParser(description="CPU time and bytes of a worker's reports.")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"reports of each kind ({ROUNDS})")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
-    arguments = parser.parse_args()
-    results = []
-    for name in KINDS:
-        found = measure(name, arguments.rounds)
-        print(found, flush=True)
-        results.append(asdict(found))
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps({**surroundings(), "results": results}, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    main([partial(measure, name) for name in KINDS], "CPU time and bytes of a worker's reports.")

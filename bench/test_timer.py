@@ -7,20 +7,18 @@ early, as the rounding of uvloop's timers to whole ms makes them, is armed again
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import uvloop
-from harness import surroundings
+from harness import main
 
 from hybridpress.clock import now_ns
 from hybridpress.worker.timer import LoopTimer, Timerfd
@@ -129,20 +127,5 @@ def test_timer(name: str) -> None:
     assert found.armings_a_wake >= 1
 
 
-def main() -> None:
-    """Measure for real."""
-    parser = argparse.ArgumentParser(description="Lateness and CPU time of a worker's timer.")
-    parser.add_argument("--rounds", type=int, default=10, help=f"rounds of {WAKES_A_ROUND} wakes (10)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to this file")
-    arguments = parser.parse_args()
-    results = []
-    for name in KINDS:
-        found = measure(name, arguments.rounds)
-        print(found, flush=True)
-        results.append(asdict(found))
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps({**surroundings(), "results": results}, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    main([partial(measure, name) for name in KINDS], "Lateness and CPU time of a worker's timer.", rounds=10)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from hybridpress.errors import UsageError
 from hybridpress.load.plan import ConstantRate
+from hybridpress.load.split import deal
 from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
 
 DEFAULT_DURATION_S = 30.0
@@ -271,6 +272,11 @@ class RunConfig:
     @property
     def is_paced(self) -> bool:
         return self.qps is not None
+
+    @property
+    def slots_by_worker(self) -> list[int]:
+        """How many slots each worker has."""
+        return deal(self.concurrent, [1] * self.processes)
 
     @property
     def n_planned(self) -> int | None:

@@ -14,7 +14,7 @@ import uvloop
 from hybridpress import __version__, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
-from hybridpress.config import Layer, RunConfig, knobs, knobs_by_name
+from hybridpress.config import Layer, RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
 from hybridpress.coordinator.spawner import Spawner, Work
 from hybridpress.coordinator.state import RunState
@@ -31,7 +31,6 @@ from hybridpress.errors import (
     UsageError,
 )
 from hybridpress.ipc.channel import WorkerEnd
-from hybridpress.load.split import deal
 from hybridpress.metrics.result import Result
 from hybridpress.metrics.summary import RunFacts, summarize
 from hybridpress.press import Press
@@ -141,9 +140,8 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
         mistakes += error.mistakes
     if mistakes:
         raise UsageError(mistakes)
-    for attribute, knob in knobs().items():
-        if knob.name in ("host", "qps", "concurrent"):
-            setattr(press, knob.name, getattr(config, attribute))
+    for setting in ("host", "qps", "concurrent"):
+        setattr(press, setting, getattr(config, setting))
     press.params = config.params
     return config, shape
 
@@ -207,7 +205,7 @@ def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callabl
     def prepare() -> tuple[int, Work]:
         """In the spawner: the word table, and what each worker is to do."""
         words = scenario.words_of(press, shape)
-        slots = deal(config.concurrent, [1] * config.processes)
+        slots = config.slots_by_worker
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
             first = sum(slots[:worker])

@@ -137,11 +137,6 @@ class RunState:
     # what others read
 
     @property
-    def slots(self) -> list[int]:
-        """How many slots each worker is to have."""
-        return deal(self.config.concurrent, [1] * self.config.processes)
-
-    @property
     def workers(self) -> list[WorkerTotals]:
         return [worker.totals for worker in self._workers]
 
@@ -254,7 +249,7 @@ class RunState:
     def _ready(self, report: Ready, now_ns: int) -> list[Action]:
         worker = self._workers[report.worker]
         worker.is_ready, worker.n_slots = True, report.n_slots
-        n_wanted = self.slots[report.worker]
+        n_wanted = self.config.slots_by_worker[report.worker]
         actions: list[Action] = []
         if report.n_slots < n_wanted:
             self._complaints += report.failures

@@ -61,7 +61,7 @@ class Run:
         return actions
 
     def ready(self, worker: int, n_slots: int | None = None, *failures: str, at_s: float = 0.5) -> list[Action]:
-        n_wanted = self.state.slots[worker]
+        n_wanted = self.state.config.slots_by_worker[worker]
         report = Ready(worker, 100 + worker, n_wanted if n_slots is None else n_slots, failures)
         return self.heard(report, at_s)
 
@@ -142,7 +142,7 @@ def assert_lawful(state: RunState) -> None:
 
 def test_slots_are_dealt() -> None:
     """Every worker is to have its share of the slots."""
-    assert Run(concurrent=10, processes=3).state.slots == [4, 3, 3]
+    assert Run(concurrent=10, processes=3).state.config.slots_by_worker == [4, 3, 3]
 
 
 def test_the_load_begins_when_all_are_ready() -> None:
@@ -786,7 +786,7 @@ class AnyOrder(RuleBasedStateMachine):
         sim = self.sim(number)
         if sim.is_ready or sim.is_gone or self.phase() is not Phase.STARTING:
             return
-        n_wanted = self.state.slots[sim.number]
+        n_wanted = self.state.config.slots_by_worker[sim.number]
         sim.is_ready, sim.n_slots = True, max(n_wanted - n_failed, 0)
         failures = () if sim.n_slots == n_wanted else ("ValueError: no",)
         self.act(self.state.heard(Ready(sim.number, 1, sim.n_slots, failures), self.now_ns))
