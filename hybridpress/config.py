@@ -8,7 +8,7 @@ from here. All mistakes are found before anything runs, and told at once.
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import ipaddress
 import os
 import random
 import re
@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from hybridpress.errors import UsageError
 from hybridpress.load.plan import ConstantRate
 from hybridpress.load.split import deal
+from hybridpress.machine import can_pin, n_cpus, why_not_ours
 from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
 
 DEFAULT_DURATION_S = 30.0
@@ -91,6 +92,28 @@ def _parse_flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"must be True or False, got {value!r}")
     return value
+
+
+def _parse_pin_cpus(value: Any) -> bool:
+    if _parse_flag(value) and not can_pin():
+        raise UsageError("needs Linux: this system cannot keep a process on a CPU")
+    return bool(value)
+
+
+def _parse_local_addresses(value: Any) -> tuple[str, ...]:
+    words = [value] if isinstance(value, str) else value
+    if not isinstance(words, Iterable):
+        raise UsageError(f"must be an IP address of this machine, or several, got {value!r}")
+    addresses = []
+    for word in (part.strip() for several in words for part in str(several).split(",")):
+        try:
+            address = str(ipaddress.ip_address(word))
+        except ValueError:
+            raise UsageError(f'must be an IP address of this machine such as "127.0.0.2", got "{word}"') from None
+        if (why := why_not_ours(address)) is not None:
+            raise UsageError(f'must be an IP address of this machine, but "{address}" is not: {why}')
+        addresses.append(address)
+    return tuple(dict.fromkeys(addresses))
 
 
 def _parse_seed(value: Any) -> int:
@@ -191,6 +214,25 @@ class RunConfig:
     max_body_bytes: int = _knob(
         64 * 2**20, Knob("max_body", parse_bytes, "Largest body of a reply that is taken.", "SIZE", "64MiB")
     )
+    local_addresses: tuple[str, ...] = _knob(
+        (),
+        Knob(
+            "local_address",
+            _parse_local_addresses,
+            "Connect from this address of this machine, with self.http; may be repeated: they then take turns.",
+            "ADDR",
+            is_repeated=True,
+        ),
+    )
+    pin_cpus: bool = _knob(
+        False,
+        Knob(
+            "pin_cpus",
+            _parse_pin_cpus,
+            "Linux: keep each worker process on a CPU, in turn; the coordinator on those that are left.",
+            is_flag=True,
+        ),
+    )
     json: str | None = _knob(None, Knob("json", _parse_writable_file, "Write the result to this file.", "FILE"))
     quiet: bool = _knob(
         False, Knob("quiet", _parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
@@ -256,6 +298,8 @@ class RunConfig:
             )
         if self.insecure and self.ca_file:
             mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
+        if self.local_addresses and (self.host or "").startswith("http+unix"):
+            mistakes.append(f"{label('local_addresses')} is for TCP, but {label('host')} is a Unix socket")
         return mistakes
 
     def _filled(self) -> RunConfig:
@@ -290,7 +334,8 @@ class RunConfig:
 
     def as_settings(self) -> dict[str, Any]:
         """Every knob by its name and value, as the result and the report show them."""
-        return {knob.name: getattr(self, attribute) for attribute, knob in knobs().items()}
+        settings = {knob.name: getattr(self, attribute) for attribute, knob in knobs().items()}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
 
 
 def knobs() -> dict[str, Knob]:
@@ -306,14 +351,9 @@ def knobs_by_name() -> dict[str, Knob]:
     return {knob.name: knob for knob in _KNOBS.values()}
 
 
-def n_cpus() -> int:
-    """CPUs this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _unknown(label: str, name: str, known: Mapping[str, str]) -> str:
+    import difflib  # for who mistypes a setting
+
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else "the settings are " + ", ".join(sorted(known))
     return f"{label} is not a setting; {hint}"

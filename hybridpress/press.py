@@ -23,8 +23,18 @@ if TYPE_CHECKING:
     from hybridpress.metrics.result import Result
 
 
+class Tally(Protocol):
+    """How often a check held."""
+
+    passed: int
+
+
 class RunningSlot(Protocol):
     """The slot whose code runs now, as `check` and `step` see it."""
+
+    @property
+    def checks(self) -> Mapping[str, Tally]:
+        """The checks seen before, by name: one that holds is counted right there."""
 
     def check(self, name: str, *, ok: bool) -> None:
         """Count a check; one that does not hold fails the iteration."""
@@ -50,6 +60,9 @@ def check(ok: object, name: str) -> bool:
         slot = running_slot.get()
     except LookupError:
         raise _nobody_runs("check()") from None
+    if ok and (tally := slot.checks.get(name)) is not None:
+        tally.passed += 1  # what nearly every check comes to
+        return True
     holds = bool(ok)
     slot.check(name, ok=holds)
     return holds

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uvloop
 
-from hybridpress import __version__, scenario
+from hybridpress import __version__, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
 from hybridpress.config import Layer, RunConfig, knobs_by_name
@@ -31,12 +32,15 @@ from hybridpress.errors import (
     UsageError,
 )
 from hybridpress.ipc.channel import WorkerEnd
-from hybridpress.metrics.result import Result
+from hybridpress.metrics.result import EventResult, Result
 from hybridpress.metrics.summary import RunFacts, summarize
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
 from hybridpress.units import format_count, format_duration
 from hybridpress.worker.process import Seat, http_settings, work
+
+FILES_BESIDES = 64
+"""Open files that a worker needs besides its connections; its own are some 15, the rest is for the scenario."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
             raise InterruptedRunError from None
         terminal.starting(_starting(config, n_words))
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
-        state = asyncio.run(_conduct(config, spawner, terminal))
+        with _beside_the_workers(config):
+            state = asyncio.run(_conduct(config, spawner, terminal))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
@@ -170,6 +175,8 @@ def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
     before the load. Returns the table's length.
     """
     mistakes: list[str] = []
+    if _needs_all_connections(config) and (shortage := _shortage_of_files(config)):
+        mistakes.append(shortage)
     n_words = 0
     try:
         n_words = spawner.wait_for_table()
@@ -186,12 +193,38 @@ def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
     return n_words
 
 
+def _shortage_of_files(config: RunConfig) -> str | None:
+    """That a worker may not open as many connections as it has slots, and the ways out."""
+    limit = machine.most_open_files()
+    n_slots = max(config.slots_by_worker)
+    if limit is None or n_slots + FILES_BESIDES <= limit:
+        return None
+    n_spare = max(limit - FILES_BESIDES, 0)
+    ways_out = "raise the limit (ulimit -n, or LimitNOFILE= of a systemd unit)"
+    if n_spare:
+        ways_out += f", or ask for --processes {-(-config.concurrent // n_spare)}"
+    return (
+        f"{format_count(n_slots)} slots in one worker process may need a connection each, but it may have no more than "
+        f"{format_count(limit)} open files, {FILES_BESIDES} of them for itself: {ways_out}"
+    )
+
+
+def _needs_all_connections(config: RunConfig) -> bool:
+    """Whether each slot is sure to hold a connection: unpaced, none of them ever rests. A plan may do with few."""
+    return config.host is not None and not config.is_paced
+
+
+def _beside_the_workers(config: RunConfig) -> AbstractContextManager[None]:
+    """With --pin-cpus, keep the coordinator off the workers' CPUs, as far as there are others."""
+    return machine.pinned(machine.cpus()[config.processes :] if config.pin_cpus else [])
+
+
 def _reach(config: RunConfig) -> None:
     """Connect to the host once.
 
     Not by asyncio.run(): its handling of Ctrl-C cancels the task, and a task that is just done then swallows it.
     """
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
     task = loop.create_task(probe(http_settings(config)))
     try:
         loop.run_until_complete(task)
@@ -204,6 +237,9 @@ def _reach(config: RunConfig) -> None:
 def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callable[[], tuple[int, Work]]:
     def prepare() -> tuple[int, Work]:
         """In the spawner: the word table, and what each worker is to do."""
+        machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
+        # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
+        gc.freeze()
         words = scenario.words_of(press, shape)
         slots = config.slots_by_worker
 
@@ -217,7 +253,11 @@ def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callabl
 
 
 async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> RunState:
-    return await Coordinator(config, spawner, terminal).run()
+    coordinator = Coordinator(config, spawner, terminal)
+    if shortage := _shortage_of_files(config):
+        coordinator.state.events.append(EventResult(0.0, "few_open_files", shortage))
+        terminal.event(0.0, shortage)
+    return await coordinator.run()
 
 
 def _starting(config: RunConfig, n_words: int) -> str:

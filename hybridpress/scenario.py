@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
+import site
 import sys
-import sysconfig
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from hybridpress.vocab.table import collect
 
 _MODULE_PREFIX = "hybridpress_scenario_"
 _PACKAGE_DIR = str(Path(__file__).parent)
-_LIBRARY_DIRS = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+# sysconfig knows the same, and takes 2 ms to ask.
+_LIBRARY_DIRS = (str(Path(os.__file__).parent), *site.getsitepackages())
 _MAX_FRAMES = 6
 
 is_loading = False

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.config import DEFAULT_DURATION_S, Layer, RunConfig, knobs, n_cpus
+from hybridpress.config import DEFAULT_DURATION_S, Layer, RunConfig, knobs
 from hybridpress.errors import EXIT_USAGE, UsageError
+from hybridpress.machine import n_cpus
 
 
 def of_class(**settings: Any) -> Layer:
@@ -235,3 +236,43 @@ def test_every_knob_once() -> None:
     assert all(knob.help.endswith(".") for knob in knobs().values())
     assert all(knob.is_flag != bool(knob.metavar) for knob in knobs().values())
     assert list(build().as_settings()) == names
+
+
+@pytest.mark.parametrize(
+    ("given_addresses", "addresses"),
+    [
+        ("127.0.0.2", ("127.0.0.2",)),
+        ("127.0.0.2, 127.0.0.3,", None),
+        ("127.0.0.2, 127.0.0.3", ("127.0.0.2", "127.0.0.3")),
+        (["127.0.0.2", "127.0.0.4,127.0.0.3", "127.0.0.2"], ("127.0.0.2", "127.0.0.4", "127.0.0.3")),
+        ("localhost", None),
+        ("192.0.2.77", None),
+        ("", None),
+        (5, None),
+    ],
+)
+def test_local_addresses(given_addresses: object, addresses: tuple[str, ...] | None) -> None:
+    """IP addresses of this machine, each once; by commas or one by one. Anything else is refused, and quoted."""
+    layer = of_command_line(local_address=given_addresses)
+    if addresses is None:
+        (mistake,) = mistakes(layer)
+        assert mistake.startswith("--local-address must be an IP address of this machine")
+    else:
+        assert build(layer).local_addresses == addresses
+
+
+def test_local_addresses_are_for_tcp() -> None:
+    """A Unix socket is not reached from an IP address."""
+    (mistake,) = mistakes(of_class(host="http+unix://%2Frun%2Fapp.sock"), of_command_line(local_address="127.0.0.1"))
+    assert mistake == "--local-address is for TCP, but QueryVm.host is a Unix socket"
+
+
+def test_pinning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes are pinned where the system can; elsewhere asking for it is a mistake, and not asking is none."""
+    monkeypatch.setattr("hybridpress.config.can_pin", lambda: True)
+    assert build(of_command_line(pin_cpus=True)).pin_cpus
+    assert not build().pin_cpus
+    monkeypatch.setattr("hybridpress.config.can_pin", lambda: False)
+    assert not build(of_command_line(pin_cpus=False)).pin_cpus
+    (mistake,) = mistakes(of_command_line(pin_cpus=True))
+    assert mistake == "--pin-cpus needs Linux: this system cannot keep a process on a CPU"

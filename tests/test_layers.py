@@ -26,6 +26,7 @@ MAY_IMPORT = {
         "__main__": "cli",
         "errors": "",
         "clock": "",
+        "machine": "",
         "units": "errors",
         "load": "errors units",
         "metrics": "errors units",
@@ -33,16 +34,16 @@ MAY_IMPORT = {
         "vocab": "errors units",
         "press": "errors clock clients vocab",
         "scenario": "errors press vocab",
-        "config": "errors units load metrics",
+        "config": "errors machine units load metrics",
         "ipc": "errors load metrics config",
-        "worker": "errors clock units load metrics clients vocab press scenario config ipc",
+        "worker": "errors clock machine units load metrics clients vocab press scenario config ipc",
         "coordinator": "errors clock units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
-        "target": "errors clock units clients.thrift",
-        "run": "errors clock units load metrics clients vocab press scenario config ipc worker coordinator report web "
-        "cluster target",
+        "target": "errors clock machine units clients.thrift",
+        "run": "errors clock machine units load metrics clients vocab press scenario config ipc worker coordinator "
+        "report web cluster target",
         "cli": "errors units metrics press scenario config report target run",
     }.items()
 }

@@ -12,6 +12,7 @@ import uvloop
 
 from hybridpress import Press, check, step
 from hybridpress.clients.kit import Clients
+from hybridpress.metrics.interval import CheckCounts
 from hybridpress.press import RunningSlot, running_slot
 from tests.clients.http.scripted import Counted
 
@@ -20,11 +21,18 @@ class Slot:
     """A running slot that remembers."""
 
     def __init__(self) -> None:
-        self.checks: list[tuple[str, bool]] = []
+        self.checks: dict[str, CheckCounts] = {}
+        self.told: list[tuple[str, bool]] = []
+        """The checks that were not counted in place."""
         self.steps: dict[str, Counted] = {}
 
     def check(self, name: str, *, ok: bool) -> None:
-        self.checks.append((name, ok))
+        self.told.append((name, ok))
+        counts = self.checks.setdefault(name, CheckCounts())
+        if ok:
+            counts.passed += 1
+        else:
+            counts.failed += 1
 
     def step(self, name: str) -> Counted:
         return self.steps.setdefault(name, Counted())
@@ -52,7 +60,29 @@ def test_check(value: object, *, holds: bool) -> None:
     """A check counts whether its value is true, under its name, and returns that."""
     with running() as slot:
         assert check(value, "holds") is holds
-    assert slot.checks == [("holds", holds)]
+    assert slot.checks == {"holds": CheckCounts(int(holds), int(not holds))}
+    assert slot.told == [("holds", holds)]
+
+
+def test_a_check_that_was_seen_before() -> None:
+    """One that holds is counted right there, under its name alone; one that does not is always told to the slot."""
+    with running() as slot:
+        for name, ok in [("a", True), ("b", True), ("a", True), ("a", False), ("a", True), ("b", False), ("b", True)]:
+            assert check(ok, name) is ok
+    assert slot.checks == {"a": CheckCounts(3, 1), "b": CheckCounts(2, 1)}
+    assert slot.told == [("a", True), ("b", True), ("a", False), ("b", False)]
+
+
+def test_a_check_after_its_counts_were_taken() -> None:
+    """When the slot's checks were taken away in between, the next is told to it, and what was taken stays as it was."""
+    with running() as slot:
+        check(ok=True, name="holds")
+        taken = slot.checks.pop("holds")
+        for _ in range(2):
+            check(ok=True, name="holds")
+    assert taken == CheckCounts(1, 0)
+    assert slot.checks == {"holds": CheckCounts(2, 0)}
+    assert slot.told == [("holds", True)] * 2
 
 
 def test_a_check_whose_value_raises() -> None:
@@ -65,7 +95,11 @@ def test_a_check_whose_value_raises() -> None:
     with running() as slot:
         with pytest.raises(ValueError, match="neither"):
             check(Vague(), "holds")
-        assert slot.checks == []
+        assert (slot.checks, slot.told) == ({}, [])
+        check(ok=True, name="holds")
+        with pytest.raises(ValueError, match="neither"):
+            check(Vague(), "holds")
+        assert slot.checks == {"holds": CheckCounts(1, 0)}
 
 
 def test_a_step_is_timed() -> None:
@@ -122,7 +156,7 @@ def test_tasks_know_their_slot() -> None:
 
     with running() as slot:
         uvloop.run(main())
-    assert slot.checks == [("part", True)] * 2
+    assert slot.checks == {"part": CheckCounts(2, 0)}
 
 
 # Press

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from typing import Any
@@ -18,6 +19,7 @@ COMMANDS = {
     "init": "Write a scenario to start from.",
 }
 """Each command, its module's name in this package, and what it is for."""
+_GC_THRESHOLDS = (50_000, 20, 100)
 
 
 class _Commands(click.Group):
@@ -46,6 +48,9 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """Run the command line and exit with its code."""
+    # Nothing that a command imports is garbage: looking through it again and again takes 7 ms, and a last time, when
+    # the interpreter ends, 25 ms.
+    gc.set_threshold(*_GC_THRESHOLDS)
     try:
         sys.exit(cli.main(args, prog_name="hybridpress", standalone_mode=False) or 0)
     except UsageError as error:
@@ -64,3 +69,5 @@ def main(args: list[str] | None = None) -> Any:
         # Whoever read our output is gone; there is nobody to complain to.
         sys.stderr.close()
         sys.exit(1)
+    finally:
+        gc.freeze()

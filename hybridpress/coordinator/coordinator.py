@@ -25,7 +25,8 @@ from hybridpress.coordinator.state import (
 from hybridpress.ipc.channel import CoordinatorEnd
 from hybridpress.metrics.interval import Interval
 
-TICK_S = 0.1
+TICK_S = 0.5
+"""How often it looks whether anybody has been waited for too long: what is waited for takes seconds."""
 
 
 class Listener(Protocol):

@@ -82,6 +82,8 @@ Action = Tell | Kill | Started | Draining | Second | Happened
 
 @dataclass(slots=True)
 class _Worker:
+    """What is known of one worker."""
+
     totals: WorkerTotals
     n_slots: int = 0
     piece: Piece | None = None

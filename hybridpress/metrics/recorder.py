@@ -22,6 +22,7 @@ MAX_CHECKS = 1_000
 """Different names of checks kept by one worker in a run; the rest are counted as `OTHER_CHECKS`."""
 OTHER_CHECKS = "(other checks)"
 OTHER_MESSAGES = "(other messages)"
+NEVER_NS = 2**63 - 1
 
 
 def times_of(samples: array[int]) -> Times:
@@ -32,17 +33,17 @@ def times_of(samples: array[int]) -> Times:
 class StepRecorder:
     """One step's samples since the last flush. Satisfies `hybridpress.clients.trace.Step`."""
 
-    __slots__ = ("_append", "bytes_in", "bytes_out", "durations_ns", "n_failed")
+    __slots__ = ("bytes_in", "bytes_out", "durations_ns", "n_failed", "note")
 
     def __init__(self) -> None:
         self.durations_ns = array("q")
-        self._append = self.durations_ns.append
+        self.note = self.durations_ns.append
         self.bytes_in = 0
         self.bytes_out = 0
         self.n_failed = 0
 
     def done(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
-        self._append(duration_ns)
+        self.note(duration_ns)
         self.bytes_out += bytes_out
         self.bytes_in += bytes_in
 
@@ -60,44 +61,42 @@ class StepRecorder:
 
 
 class Recorder:
-    """All of one worker's samples.
+    """All of one worker's samples, those of the interval that runs now until a flush takes them.
 
-    A slot notes the due time, start and end of each iteration that ended in `due_ns`, `start_ns` and `end_ns`
-    (in an unpaced run, where due = start, only the last two), and of a failed one also `failed(end)`.
+    A slot whose iteration ended appends to `service_ns` how long it ran and, in a paced run, to `lateness_ns` how long
+    after its due time it had begun; it sets `last_end_ns`, and counts a failed one in `n_failed`. Before all that it
+    compares the end with `until_ns`: from there on samples belong to the next interval, and `cut` is called with the
+    end to flush this one. So intervals end at the right instant however late the timer of the flush comes, and no
+    sample needs an instant of its own.
     """
 
     def __init__(self, *, paced: bool) -> None:
         self.paced = paced
-        self.due_ns = array("q")
-        self.start_ns = array("q")
-        self.end_ns = array("q")
-        self._failed_ns = array("q")
-        self._steps: dict[str, StepRecorder] = {}
+        self.service_ns = array("q")
+        self.lateness_ns = array("q")
+        self.n_failed = 0
+        self.until_ns = NEVER_NS
+        self.cut: Callable[[int], None] = _nobody_cuts
+        self.last_end_ns = 0
         self.checks: dict[str, CheckCounts] = {}
-        """Checks since the last flush, by name."""
+        """Checks of this interval, by name; always the same dict."""
+        self._steps: dict[str, StepRecorder] = {}
         self._check_names: set[str] = set()
         self._errors: dict[ErrorKey, ErrorCounts] = {}
         self._error_keys: set[ErrorKey] = set()
         self._n_started_told = 0
         self._n_ended_folded = 0
-        self.last_start_ns = 0
-        self.last_end_ns = 0
 
     @property
     def n_ended(self) -> int:
         """Iterations that ended since the run began."""
-        return self._n_ended_folded + len(self.end_ns)
-
-    @property
-    def n_failed_since_flush(self) -> int:
-        """Iterations that failed and are in no interval yet."""
-        return len(self._failed_ns)
+        return self._n_ended_folded + len(self.service_ns)
 
     def forget_steps(self) -> None:
         """Forget what was noted of steps and checks so far: start() is not part of what is measured."""
         for step in self._steps.values():
             step.take()
-        self.checks = {}
+        self.checks.clear()
 
     def step(self, name: str) -> StepRecorder:
         """The step of this name; the same object for the same name."""
@@ -121,10 +120,6 @@ class Recorder:
         else:
             counts.failed += 1
 
-    def failed(self, end_ns: int) -> None:
-        """The iteration that ended at *end_ns* failed."""
-        self._failed_ns.append(end_ns)
-
     def error(self, kind: str, message: str, at_ns: int, describe: Callable[[], str]) -> None:
         """Count one error under (kind, message). The first one of a run is asked to *describe* itself, as the example:
         that costs some 50 µs, which a server that fails ten thousand times a second leaves no time for.
@@ -144,56 +139,36 @@ class Recorder:
         counts.count += 1
 
     def flush(self, index: int, until_ns: int | None, in_flight_since_ns: list[int], health: Health) -> Interval:
-        """Fold what began or ended before *until_ns* (None: all) into the interval number *index*.
+        """Fold what was noted since the last flush into the interval number *index*, which ends at *until_ns*.
 
-        *in_flight_since_ns* holds the start of every iteration that runs now. What ended later stays for the next
-        flush, so a flush that comes late still ends its interval at the right instant. Steps, checks and errors are
-        those noted until now.
+        *in_flight_since_ns* holds the start of every iteration that runs now; those that began before *until_ns* (None:
+        all) are started and in flight, the others are the next interval's.
         """
         interval = Interval(index, health=health)
-        starts, ends, failed = times_of(self.start_ns), times_of(self.end_ns), times_of(self._failed_ns)
-        dues = times_of(self.due_ns) if self.paced else starts
-        for samples in (self.due_ns, self.start_ns, self.end_ns, self._failed_ns):
-            del samples[:]
-        running = np.array(in_flight_since_ns, dtype=np.int64)
-        if until_ns is not None and len(ends) and int(ends.max()) >= until_ns:
-            inside = ends < until_ns
-            later = ~inside
-            n_started_later_ended = int(np.count_nonzero(starts[later] < until_ns))
-            self._keep(self.start_ns, starts[later])
-            self._keep(self.end_ns, ends[later])
-            self._keep(self._failed_ns, failed[failed >= until_ns])
-            if self.paced:
-                self._keep(self.due_ns, dues[later])
-            starts, ends, dues, failed = starts[inside], ends[inside], dues[inside], failed[failed < until_ns]
-        else:
-            n_started_later_ended = 0
-        n_running = len(running) if until_ns is None else int(np.count_nonzero(running < until_ns))
-        interval.in_flight = n_running + n_started_later_ended
-        self._n_ended_folded += len(ends)
-        if len(ends):
-            self.last_start_ns = max(self.last_start_ns, int(starts.max()))
-            self.last_end_ns = max(self.last_end_ns, int(ends.max()))
+        service, lateness = times_of(self.service_ns), times_of(self.lateness_ns)
+        del self.service_ns[:]
+        del self.lateness_ns[:]
+        self._n_ended_folded += len(service)
+        interval.in_flight = sum(until_ns is None or since_ns < until_ns for since_ns in in_flight_since_ns)
         n_started = self._n_ended_folded + interval.in_flight
         interval.started = n_started - self._n_started_told
         self._n_started_told = n_started
-        interval.failed = len(failed)
-        interval.completed = len(ends) - len(failed)
-        self._fold_times(interval, dues, starts, ends)
+        interval.failed = self.n_failed
+        interval.completed = len(service) - self.n_failed
+        self.n_failed = 0
+        interval.service.add(service)
+        if self.paced:
+            interval.response.add(service + lateness)
+            interval.lateness.add(lateness)
+        else:
+            interval.response.merge(interval.service)
+            interval.lateness.add_zeros(len(service))
         interval.steps = {name: step.take() for name, step in self._steps.items() if step.durations_ns}
-        interval.checks, self.checks = self.checks, {}
+        interval.checks = self.checks.copy()
+        self.checks.clear()
         interval.errors, self._errors = self._errors, {}
         return interval
 
-    def _fold_times(self, interval: Interval, dues: Times, starts: Times, ends: Times) -> None:
-        interval.service.add(ends - starts)
-        if self.paced:
-            interval.response.add(ends - dues)
-            interval.lateness.add(starts - dues)
-        else:
-            interval.response.merge(interval.service)
-            interval.lateness.add_zeros(len(ends))
 
-    @staticmethod
-    def _keep(samples: array[int], times: Times) -> None:
-        samples.frombytes(times.tobytes())
+def _nobody_cuts(_: int) -> None:
+    """Until a run begins its intervals."""

@@ -77,6 +77,8 @@ class Qps:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
+    """One step over the whole run."""
+
     count: int
     failed: int
     bytes_in: int
@@ -86,6 +88,8 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class PartResult:
+    """What the iterations of one part of the load came to."""
+
     started: int
     completed: int
     failed: int
@@ -95,6 +99,8 @@ class PartResult:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
+    """How often one check held, and how often it did not."""
+
     passed: int
     failed: int
 
@@ -130,6 +136,8 @@ class IntervalResult:
 
 @dataclass(frozen=True, slots=True)
 class WorkerResult:
+    """One worker over the whole run."""
+
     id: int
     pid: int
     started: int
@@ -140,6 +148,8 @@ class WorkerResult:
 
 @dataclass(frozen=True, slots=True)
 class CpuTierResult:
+    """What the processes that prepare words did."""
+
     workers: int
     prepared: int
     prepare_ms: Times
@@ -148,6 +158,8 @@ class CpuTierResult:
 
 @dataclass(frozen=True, slots=True)
 class ReasonResult:
+    """One thing that was wrong with the generator."""
+
     code: str
     text: str
 
@@ -164,6 +176,8 @@ class GeneratorResult:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdResult:
+    """A condition on the result, what was found for it, and whether it held."""
+
     expression: str
     value: float | None
     passed: bool

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import Any
@@ -67,7 +66,7 @@ def _is_special(path: str) -> bool:
 
 
 def _write_whole(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}")
     try:
         # Not tempfile: its files are for their owner alone, and a result is to be read like any file.
         with temporary.open("xb") as file:

@@ -72,15 +72,3 @@ def _die_with(parent: int) -> None:
 
 def _ask_for_stall(pipe: int, stall_ms: float) -> None:
     os.write(pipe, STALL.pack(int(stall_ms * 1e6)))
-
-
-def raise_file_limit() -> None:
-    """Allow as many open connections as this user may have."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # macOS says "unlimited" and does not mean it
-            return

@@ -19,8 +19,9 @@ from typing import Any
 
 from hybridpress.clock import now_ns
 from hybridpress.errors import RunError
+from hybridpress.machine import raise_file_limit
 from hybridpress.target.counters import Counters
-from hybridpress.target.process import BACKLOG, STALL, raise_file_limit, serve_until_death
+from hybridpress.target.process import BACKLOG, STALL, serve_until_death
 from hybridpress.target.routes import countable_answers
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)

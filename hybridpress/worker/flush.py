@@ -34,14 +34,16 @@ class Reporter:
     def begin(self, start_ns: int) -> None:
         """The run's first second begins at *start_ns*."""
         self._start_ns = start_ns
+        self._recorder.until_ns = self._boundary_ns()
+        self._recorder.cut = self._flush_seconds
         self._handle = self._loop.call_later(COUNTS_GAP_S, self._tick)
 
     def end(self, in_flight_since_ns: list[int]) -> Interval:
         """The last interval: all that was not told yet."""
         if self._handle is not None:
             self._handle.cancel()
-        while now_ns() >= self._boundary_ns():
-            self._flush_second()
+        if self._handle is not None:
+            self._flush_seconds(now_ns())
         return self._recorder.flush(self._index, None, in_flight_since_ns, self._watch.take())
 
     def _boundary_ns(self) -> int:
@@ -49,22 +51,23 @@ class Reporter:
 
     def _tick(self) -> None:
         self._handle = self._loop.call_later(COUNTS_GAP_S, self._tick)
-        while now_ns() >= self._boundary_ns():
-            self._flush_second()
+        self._flush_seconds(now_ns())
         self._channel.send(self._counts())
 
-    def _flush_second(self) -> None:
-        until_ns = self._boundary_ns()
-        interval = self._recorder.flush(self._index, until_ns, self._slots.running_since_ns(), self._watch.take())
-        self._index += 1
-        self._n_failed += interval.failed
-        self._channel.send(Measured(self._worker, interval))
+    def _flush_seconds(self, until_ns: int) -> None:
+        """Tell every whole second that lies before *until_ns*."""
+        while until_ns >= (end_ns := self._boundary_ns()):
+            interval = self._recorder.flush(self._index, end_ns, self._slots.running_since_ns(), self._watch.take())
+            self._index += 1
+            self._n_failed += interval.failed
+            self._recorder.until_ns = self._boundary_ns()
+            self._channel.send(Measured(self._worker, interval))
 
     def _counts(self) -> Counts:
         now = now_ns()
         in_flight = len(self._slots.running_since_ns())
         n_ended = self._recorder.n_ended
-        n_failed = self._n_failed + self._recorder.n_failed_since_flush
+        n_failed = self._n_failed + self._recorder.n_failed
         return Counts(
             self._worker, now, n_ended + in_flight, n_ended - n_failed, n_failed, in_flight, self._slots.gate.n_due(now)
         )

@@ -6,6 +6,8 @@ for both.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import repeat
 from typing import Protocol
 
 from hybridpress.load.pacer import NEVER_NS
@@ -16,8 +18,9 @@ class Gate(Protocol):
 
     due_ns: int
 
-    def take(self) -> int:
-        """Begin it: its due time."""
+    @property
+    def take(self) -> Callable[[], int]:
+        """Begin it; returns its due time."""
 
     def n_due(self, until_ns: int) -> int:
         """How many more may begin before *until_ns*; 0 where there is no plan."""
@@ -26,15 +29,17 @@ class Gate(Protocol):
 class OpenGate:
     """Unpaced: always due, *limit* times (None: without end)."""
 
-    __slots__ = ("_left", "due_ns")
+    __slots__ = ("_left", "due_ns", "take")
 
     def __init__(self, limit: int | None) -> None:
-        self._left = NEVER_NS if limit is None else limit
-        self.due_ns = 0 if self._left else NEVER_NS
+        self._left = limit or 0
+        self.due_ns = NEVER_NS if limit == 0 else 0
+        # Without a limit there is nothing to count, and an iterator is faster than a method
+        self.take: Callable[[], int] = repeat(0).__next__ if limit is None else self._take_one
 
-    def take(self) -> int:
-        left = self._left = self._left - 1
-        if not left:
+    def _take_one(self) -> int:
+        self._left -= 1
+        if not self._left:
             self.due_ns = NEVER_NS
         return 0
 

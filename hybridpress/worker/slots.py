@@ -24,8 +24,11 @@ from hybridpress.scenario import message_of, told
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.timer import open_timer
 
-WAKE_GAP_NS = 50_000
-"""Wakes are at least so far apart: at high rates one wake starts all that came due in between."""
+WAKE_GAP_NS = 150_000
+"""Wakes are at least so far apart: at high rates one wake starts all that came due in between.
+
+A wake from idle costs more than a request does (bench/README.md), and the wait for it is half of this on average.
+"""
 ALONE_NS = 100_000
 """When so long no other slot's iteration ended, a slot gives way to the loop: its press() may not await anything."""
 
@@ -60,20 +63,17 @@ def note_error(recorder: Recorder, error: BaseException) -> None:
 class Slot:
     """One virtual user: the scenario's copy, and its turn."""
 
-    __slots__ = ("_group", "_index", "failed", "press")
+    __slots__ = ("_group", "_index", "checks", "failed", "press")
 
     def __init__(self, group: Slots, index: int, press: Press) -> None:
         self._group = group
         self._index = index
         self.press = press
+        self.checks = group.recorder.checks
         self.failed = False
 
     def check(self, name: str, *, ok: bool) -> None:
         recorder = self._group.recorder
-        counts = recorder.checks.get(name)
-        if ok and counts is not None:
-            counts.passed += 1  # what nearly every check comes to
-            return
         recorder.check(name, ok=ok)
         if not ok:
             self.failed = True
@@ -112,17 +112,20 @@ class Slot:
     async def _turns(self) -> None:
         group, index = self._group, self._index
         recorder, started_ns, clock = group.recorder, group.started_ns, now_ns
-        note_due, note_start, note_end = recorder.due_ns.append, recorder.start_ns.append, recorder.end_ns.append
+        note_service, note_lateness = recorder.service_ns.append, recorder.lateness_ns.append
         paced = recorder.paced
         call, takes_word = self.press.press, group.takes_word
         words, n_words, draw = group.words, len(group.words), group.rng.random
+        start = abs(started_ns[index])
         alone_since = end = clock()
         while True:
             gate = group.gate
             if gate.due_ns <= end:
-                due = gate.take()
+                take = gate.take  # read first, then called: see `exchange`
+                due = take()
                 start = end
             else:
+                started_ns[index] = -start
                 due = await group.wait()
                 if due < 0:
                     return
@@ -141,18 +144,20 @@ class Slot:
                 if isinstance(error, asyncio.CancelledError):
                     _uncancel()
             end = clock()
-            started_ns[index] = 0
+            if end >= recorder.until_ns:
+                recorder.cut(end)
+            note_service(end - start)
             if paced:
-                note_due(due)
-            note_start(start)
-            note_end(end)
+                note_lateness(start - due)
+            recorder.last_end_ns = end
             if self.failed:
                 self.failed = False
-                recorder.failed(end)
+                recorder.n_failed += 1
             if group.last_index != index:
                 group.last_index = index
                 alone_since = end
             elif end - alone_since > ALONE_NS:
+                started_ns[index] = -start
                 await _give_way()
                 alone_since = end = clock()
 
@@ -181,11 +186,12 @@ class Slots:
         self.last_index = -1
         """The slot whose iteration was the last to end."""
         self.started_ns = [0] * len(numbers)
-        """When each slot's running iteration started; 0: none runs."""
+        """When each slot's iteration started; below 0: it has ended, and none runs."""
         self._slots = [Slot(self, i, press.in_slot(n, worker, clients)) for i, n in enumerate(numbers)]
         self._loop = asyncio.get_running_loop()
         self._timer = open_timer(self._loop, self._wake)
         self._armed_ns = NEVER_NS
+        self._next_wake_ns = 0
         self._idle: deque[asyncio.Future[int]] = deque()
         self._is_over = False
         self.given_up_ns: list[int] = []
@@ -246,7 +252,11 @@ class Slots:
 
     def running_since_ns(self) -> list[int]:
         """The start of each iteration that runs now."""
-        return [since for since in self.started_ns if since]
+        return [since for since in self.started_ns if since > 0]
+
+    def last_start_ns(self) -> int:
+        """When the last iteration of all started; 0: none has."""
+        return max(map(abs, self.started_ns), default=0)
 
     def wait(self) -> asyncio.Future[int]:
         """The due time of the iteration that the calling slot is to run; below 0: none, end."""
@@ -255,11 +265,15 @@ class Slots:
             waiter.set_result(-1)
             return waiter
         self._idle.append(waiter)
-        due_ns = self.gate.due_ns
-        if due_ns < self._armed_ns:
-            self._armed_ns = due_ns
-            self._timer.arm(due_ns)
+        self._arm()
         return waiter
+
+    def _arm(self) -> None:
+        """Wake when the next iteration is due, but not too soon after the last wake."""
+        wake_ns = max(self.gate.due_ns, self._next_wake_ns)
+        if wake_ns < self._armed_ns:
+            self._armed_ns = wake_ns
+            self._timer.arm(wake_ns)
 
     def _wake(self) -> None:
         """Start all that is due, as far as there are slots for it; then sleep until the next is."""
@@ -269,10 +283,10 @@ class Slots:
             waiter = idle.popleft()
             if not waiter.done():  # cancelled meanwhile
                 waiter.set_result(gate.take())
+                self._next_wake_ns = now + WAKE_GAP_NS
         self._armed_ns = NEVER_NS
-        if idle and gate.due_ns != NEVER_NS:
-            self._armed_ns = max(gate.due_ns, now + WAKE_GAP_NS)
-            self._timer.arm(self._armed_ns)
+        if idle:
+            self._arm()
 
 
 @types.coroutine

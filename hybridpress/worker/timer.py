@@ -43,6 +43,7 @@ class Timerfd:
         self._fd = fd
         self._loop = loop
         self._wake = wake
+        self._is_armed = False
         self._settime = libc.timerfd_settime
         self._spec = _Itimerspec()
         self._spec_ref = ctypes.byref(self._spec)
@@ -50,6 +51,7 @@ class Timerfd:
 
     def arm(self, at_ns: int) -> None:
         """Wake once at *at_ns*; at once when that is past."""
+        self._is_armed = True
         spec = self._spec
         # An instant of 0 would disarm it.
         spec.value_s, spec.value_ns = divmod(max(at_ns, 1), NS_PER_S)
@@ -60,13 +62,15 @@ class Timerfd:
         os.close(self._fd)
 
     def _fired(self) -> None:
+        self._is_armed = False
+        self._wake()
+        if self._is_armed:
+            return  # to arm it forgets that it fired: at 10,000 wakes a second a read that need not be is worth having
         try:
             os.read(self._fd, 8)
         except OSError as error:
-            if error.errno != errno.EAGAIN:
+            if error.errno != errno.EAGAIN:  # it had been armed anew since it fired
                 raise
-            return  # armed anew since it fired
-        self._wake()
 
 
 class LoopTimer:

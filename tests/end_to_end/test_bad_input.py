@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -395,3 +396,17 @@ def test_interrupted_while_the_table_is_built(tmp_path: Path, number: signal.Sig
     process.send_signal(number)
     ran = command.finish(process, patience_s=10)
     assert ran.exit_code == (130 if number == signal.SIGINT else -number)
+
+
+def test_interrupted_while_the_host_is_reached(tmp_path: Path) -> None:
+    """Ctrl-C does not wait for a host that takes the connection and says nothing."""
+    write(tmp_path, SCENARIO)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        process = command.start("run", "my.py", "--host", f"https://127.0.0.1:{silent.getsockname()[1]}", cwd=tmp_path)
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1), "no handshake began"
+            process.send_signal(signal.SIGINT)
+            ran = command.finish(process, patience_s=10)
+    assert (ran.exit_code, ran.err.splitlines()[-1]) == (130, "hybridpress: interrupted before the load began")

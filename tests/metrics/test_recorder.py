@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Health, Interval, StepCounts
-from hybridpress.metrics.recorder import MAX_ERROR_KINDS, MAX_STEPS, OTHER_MESSAGES, OTHER_STEPS, Recorder, times_of
+from hybridpress.metrics.recorder import (
+    MAX_ERROR_KINDS,
+    MAX_STEPS,
+    NEVER_NS,
+    OTHER_MESSAGES,
+    OTHER_STEPS,
+    Recorder,
+    times_of,
+)
 
 
 @dataclass(frozen=True)
@@ -34,28 +42,46 @@ iterations = st.builds(
 
 
 def note(recorder: Recorder, iteration: Iteration) -> None:
-    """What a slot does when its iteration has ended."""
-    if recorder.paced:
-        recorder.due_ns.append(iteration.due_ns)
-    recorder.start_ns.append(iteration.start_ns)
-    recorder.end_ns.append(iteration.end_ns)
+    """What an iteration's code does, and then its slot when it has ended."""
     step = recorder.step("GET /")
     (step.failed if iteration.failed else step.done)(iteration.end_ns - iteration.start_ns, 10, 100)
     recorder.check("status is 200", ok=not iteration.failed)
     if iteration.failed:
-        recorder.failed(iteration.end_ns)
         recorder.error("StatusError", "status 500", iteration.end_ns, lambda: "an example")
+    if iteration.end_ns >= recorder.until_ns:
+        recorder.cut(iteration.end_ns)
+    recorder.service_ns.append(iteration.end_ns - iteration.start_ns)
+    if recorder.paced:
+        recorder.lateness_ns.append(iteration.start_ns - iteration.due_ns)
+    recorder.last_end_ns = iteration.end_ns
+    recorder.n_failed += iteration.failed
 
 
 def play(recorder: Recorder, run: list[Iteration], flushes: list[tuple[int | None, int]]) -> list[Interval]:
-    """Run *run* through *recorder*; each flush is (the instant up to which it counts, the instant it happens)."""
+    """Run *run* through *recorder*; each flush is (the instant at which its interval ends, the instant at which the
+    timer comes for it), unless an iteration that ends in between cut there before. None, for the last: all the rest.
+    """
     told: list[Interval] = []
     to_note = sorted(run, key=lambda iteration: iteration.end_ns)
-    for index, (until_ns, at_ns) in enumerate(flushes):
-        while to_note and to_note[0].end_ns <= at_ns:
-            note(recorder, to_note.pop(0))
+    boundaries_ns = [until_ns for until_ns, _ in flushes if until_ns is not None] + [NEVER_NS]
+
+    def flush(until_ns: int | None, at_ns: int) -> None:
         running = [iteration.start_ns for iteration in to_note if iteration.start_ns <= at_ns]
-        told.append(recorder.flush(index, until_ns, running, Health()))
+        told.append(recorder.flush(len(told), until_ns, running, Health()))
+
+    def cut(at_ns: int) -> None:
+        while at_ns >= recorder.until_ns:
+            flush(recorder.until_ns, at_ns)
+            recorder.until_ns = boundaries_ns[len(told)]
+
+    recorder.until_ns, recorder.cut = boundaries_ns[0], cut
+    for until_ns, at_ns in flushes:
+        while to_note and to_note[0].end_ns <= at_ns:
+            note(recorder, to_note[0])  # while it cuts, it still runs
+            del to_note[0]
+        cut(at_ns)
+        if until_ns is None:
+            flush(None, at_ns)
     return told
 
 
@@ -67,7 +93,9 @@ def play(recorder: Recorder, run: list[Iteration], flushes: list[tuple[int | Non
     st.booleans(),
 )
 def test_counts_hold_after_every_flush(run: list[Iteration], plan: list[tuple[int, int]], paced: bool) -> None:
-    """After each flush started = completed + failed + in flight, whatever the boundaries and however late it comes."""
+    """After each flush started = completed + failed + in flight, whatever the boundaries, and however late the timer
+    comes. An interval holds its first instant and not its last.
+    """
     recorder = Recorder(paced=paced)
     flushes: list[tuple[int | None, int]] = []
     until_ns = at_ns = 0
@@ -76,7 +104,9 @@ def test_counts_hold_after_every_flush(run: list[Iteration], plan: list[tuple[in
         at_ns = max(at_ns, until_ns + late_ns)
         flushes.append((until_ns, at_ns))
     told = play(recorder, run, [*flushes, (None, 10_000)])
+    assert len(told) == len(flushes) + 1
     so_far = Interval(0)
+    from_ns = 0
     for (until, _), interval in zip(flushes, told, strict=False):
         so_far.extend(interval)
         assert until is not None
@@ -85,6 +115,9 @@ def test_counts_hold_after_every_flush(run: list[Iteration], plan: list[tuple[in
         assert so_far.failed == sum(iteration.end_ns < until and iteration.failed for iteration in run)
         assert so_far.in_flight == sum(iteration.start_ns < until <= iteration.end_ns for iteration in run)
         assert so_far.started == so_far.completed + so_far.failed + so_far.in_flight
+        ended = [iteration for iteration in run if from_ns <= iteration.end_ns < until]
+        assert interval.service == _histogram(iteration.end_ns - iteration.start_ns for iteration in ended)
+        from_ns = until
     assert all(count >= 0 for i in told for count in (i.started, i.completed, i.failed, i.in_flight))
 
     at_once = Recorder(paced=paced)
@@ -94,6 +127,7 @@ def test_counts_hold_after_every_flush(run: list[Iteration], plan: list[tuple[in
         total.extend(interval)
     assert total == whole
     assert recorder.n_ended == at_once.n_ended == len(run) == whole.started
+    assert recorder.last_end_ns == at_once.last_end_ns == max((iteration.end_ns for iteration in run), default=0)
 
 
 @given(st.lists(iterations, max_size=40), st.booleans())
@@ -114,7 +148,7 @@ def _histogram(times_ns: Iterable[int]) -> Histogram:
 
 
 def test_a_late_flush_ends_its_interval_at_the_right_instant() -> None:
-    """What ended after the boundary, though before the flush, belongs to the next interval."""
+    """What ended after the boundary, though before the timer came, belongs to the next interval."""
     recorder = Recorder(paced=True)
     run = [
         Iteration(0, 10, 90, failed=False),
@@ -126,6 +160,28 @@ def test_a_late_flush_ends_its_interval_at_the_right_instant() -> None:
     assert (second.started, second.completed, second.failed, second.in_flight) == (1, 1, 1, 0)
     assert first.response.max_ns == 90
     assert (second.response.min_ns, second.response.max_ns) == (20, 120)
+
+
+def test_an_iteration_cuts_where_the_timer_does_not_come() -> None:
+    """One that ends at a boundary or after it ends all the intervals before it, and is in flight at their ends; one
+    that ends right before it is of the old interval.
+    """
+    recorder = Recorder(paced=False)
+    run = [
+        Iteration(0, 0, 99, failed=False),
+        Iteration(0, 40, 100, failed=True),
+        Iteration(0, 150, 420, failed=False),
+        Iteration(0, 310, 430, failed=False),
+    ]
+    told = play(recorder, run, [(100, 500), (200, 500), (300, 500), (400, 500), (None, 500)])
+    assert [(i.index, i.started, i.completed, i.failed, i.in_flight) for i in told] == [
+        (0, 2, 1, 0, 1),
+        (1, 1, 0, 1, 1),
+        (2, 0, 0, 0, 1),
+        (3, 1, 0, 0, 2),
+        (4, 0, 2, 0, 0),
+    ]
+    assert [i.service.count for i in told] == [1, 1, 0, 0, 2]
 
 
 def test_on_the_boundary() -> None:
@@ -177,14 +233,23 @@ def test_start_is_not_measured() -> None:
     assert interval.checks == {}
 
 
-def test_the_last_instants() -> None:
-    """Of all that was folded the latest start and end are known; what still waits to be folded is not among them."""
+def test_what_is_known_between_flushes() -> None:
+    """The latest end and how many ended, of all; how many failed, since the last flush."""
     recorder = Recorder(paced=True)
+    assert (recorder.last_end_ns, recorder.n_ended, recorder.n_failed) == (0, 0, 0)
     run = [Iteration(0, 10, 90, failed=True), Iteration(0, 20, 120, failed=True)]
-    play(recorder, run, [(100, 150)])
-    assert (recorder.last_start_ns, recorder.last_end_ns, recorder.n_failed_since_flush) == (10, 90, 1)
+    (first,) = play(recorder, run, [(100, 150)])
+    assert (recorder.last_end_ns, recorder.n_ended, recorder.n_failed, first.failed) == (120, 2, 1, 1)
     recorder.flush(1, None, [], Health())
-    assert (recorder.last_start_ns, recorder.last_end_ns, recorder.n_failed_since_flush) == (20, 120, 0)
+    assert (recorder.last_end_ns, recorder.n_ended, recorder.n_failed) == (120, 2, 0)
+
+
+def test_before_a_run_nothing_is_cut() -> None:
+    """Until somebody says where the first interval ends, no iteration ends one."""
+    recorder = Recorder(paced=False)
+    for end_ns in (5, NEVER_NS - 1):
+        note(recorder, Iteration(0, 5, end_ns, failed=False))
+    assert recorder.flush(0, None, [], Health()).completed == 2
 
 
 def test_checks_and_errors() -> None:
@@ -203,6 +268,26 @@ def test_checks_and_errors() -> None:
     }
     empty = recorder.flush(1, None, [], Health())
     assert (empty.checks, empty.errors) == ({}, {})
+
+
+def test_a_check_after_a_flush() -> None:
+    """It lands in the new interval, also by way of `checks`, which is the same dict from one flush to the next; what
+    was told before stays as it was.
+    """
+    recorder = Recorder(paced=False)
+    checks = recorder.checks
+    recorder.check("ok", ok=True)
+    checks["ok"].passed += 1
+    first = recorder.flush(0, None, [], Health())
+    assert checks == {}
+    recorder.check("ok", ok=True)
+    recorder.forget_steps()
+    assert checks == {}
+    recorder.check("ok", ok=False)
+    checks["ok"].passed += 2
+    second = recorder.flush(1, None, [], Health())
+    assert recorder.checks is checks
+    assert [first.checks, second.checks] == [{"ok": CheckCounts(2, 0)}, {"ok": CheckCounts(2, 1)}]
 
 
 def test_errors_without_end() -> None:

@@ -74,11 +74,13 @@ class Worker:
         self.starts.append(self.now_ns)
 
     def end(self, which: int, *, failed: bool) -> None:
+        """An iteration ends, and its slot notes it."""
+        if self.now_ns >= self.recorder.until_ns:
+            self.recorder.cut(self.now_ns)
         since_ns = self.running.pop(which % len(self.running))
-        self.recorder.start_ns.append(since_ns)
-        self.recorder.end_ns.append(self.now_ns)
-        if failed:
-            self.recorder.failed(self.now_ns)
+        self.recorder.service_ns.append(self.now_ns - since_ns)
+        self.recorder.last_end_ns = self.now_ns
+        self.recorder.n_failed += failed
         self.ends.append((self.now_ns, failed))
 
     def tick(self) -> None:
@@ -139,8 +141,8 @@ def assert_counted(worker: Worker, counts: Counts) -> None:
 
 @given(moves)
 def test_seconds_add_up(history: list[tuple[str, int]]) -> None:
-    """Whenever the timer fires: seconds come in order, none is left out, each holds what began and ended in it, and the
-    last word holds the rest.
+    """Whenever the timer fires, and whichever iteration ends before it does: seconds come in order, none is left out,
+    each holds what began and ended in it, and the last word holds the rest.
     """
     worker = Worker()
     with pytest.MonkeyPatch.context() as patch:
@@ -157,6 +159,7 @@ def test_seconds_add_up(history: list[tuple[str, int]]) -> None:
         ended = [failed for at_ns, failed in worker.ends if from_ns <= at_ns < until_ns]
         assert interval.started == sum(from_ns <= at_ns < until_ns for at_ns in worker.starts)
         assert (interval.completed, interval.failed) == (ended.count(False), ended.count(True))
+        assert interval.service.count == len(ended)
         n_begun = sum(at_ns < until_ns for at_ns in worker.starts)
         assert interval.in_flight == n_begun - sum(at_ns < until_ns for at_ns, _ in worker.ends)
 
@@ -195,6 +198,42 @@ def test_a_tick_that_comes_late(worker: Worker) -> None:
     assert reporter.end([]).index == 3
 
 
+def test_an_iteration_that_ends_before_the_tick(worker: Worker) -> None:
+    """Where an iteration ends past the boundary, the seconds before it are told at once, it belongs to its own second,
+    and the tick that comes later tells none of them again.
+    """
+    reporter = worker.reporter()
+    reporter.begin(START_NS)
+    assert worker.recorder.until_ns == START_NS + NS_PER_S
+    worker.start()
+    worker.start()
+    worker.now_ns = START_NS + NS_PER_S - 1
+    worker.end(0, failed=False)
+    assert worker.sent == []
+    worker.now_ns = START_NS + 2 * NS_PER_S
+    worker.end(0, failed=True)
+    assert [(i.index, i.started, i.completed, i.in_flight) for i in worker.intervals] == [(0, 2, 1, 1), (1, 0, 0, 1)]
+    assert [i.health.cpu_ns for i in worker.intervals] == [1, 2]
+    assert worker.recorder.until_ns == START_NS + 3 * NS_PER_S
+    assert len(worker.calls) == 1
+    worker.now_ns += 10 * NS_PER_MS
+    worker.tick()
+    assert [type(report) for report in worker.sent] == [Measured, Measured, Counts]
+    assert_counted(worker, worker.counts[-1])
+    last = reporter.end([])
+    assert (last.index, last.started, last.failed, last.in_flight) == (2, 0, 1, 0)
+
+
+def test_a_second_that_nobody_told_before_the_end(worker: Worker) -> None:
+    """A run that ends past a boundary, with no tick and no iteration since, tells that second before its last word."""
+    reporter = worker.reporter()
+    reporter.begin(START_NS)
+    worker.start()
+    worker.now_ns = START_NS + NS_PER_S
+    last = reporter.end(worker.running)
+    assert [(i.index, i.started, i.in_flight) for i in (*worker.intervals, last)] == [(0, 1, 1), (1, 0, 1)]
+
+
 def test_the_backlog(worker: Worker) -> None:
     """What is due and was not taken waits for a slot."""
     pacer = Pacer()
@@ -222,10 +261,10 @@ def test_what_was_given_up_is_in_flight(worker: Worker) -> None:
 
 
 def test_the_end_of_a_worker_that_never_began(worker: Worker) -> None:
-    """It has a last word, too: nothing."""
-    worker.now_ns = NS_PER_S // 2
+    """It has a last word, too: nothing, and no seconds before it, however long the clock has run."""
     last = worker.reporter().end([])
     assert (last.index, last.started, worker.sent) == (0, 0, [])
+    assert worker.recorder.until_ns > worker.now_ns
 
 
 def test_the_real_timer() -> None:

@@ -28,6 +28,17 @@ def test_an_open_gate_without_a_limit() -> None:
         assert gate.take() == gate.due_ns == 0
 
 
+@pytest.mark.parametrize(("limit", "due_ns"), [(3, NEVER_NS), (4, 0), (None, 0)])
+def test_take_may_be_read_once(limit: int | None, due_ns: int) -> None:
+    """A `take` that was read before takes from its own gate, however often it is called, and from no other."""
+    gate, other = OpenGate(limit), OpenGate(limit)
+    take = gate.take
+    for _ in range(3):
+        assert gate.due_ns == take() == 0
+    assert (gate.due_ns, other.due_ns) == (due_ns, 0)
+    assert other.take() == 0
+
+
 def test_a_closed_gate() -> None:
     """A closed gate is never due, has nothing behind it, and nothing to take."""
     gate = ClosedGate()

@@ -230,7 +230,7 @@ gaps_ns = st.integers(1, 200_000)
 )
 def test_all_that_is_due_and_nothing_early(plan: list[tuple[int, int]], n_slots: int, durations_ns: list[int]) -> None:
     """Iterations begin in the order of their due times, none before it, and no later than one wake's gap after it
-    while a slot is free.
+    while a slot is free. What is noted of each is its own.
     """
     clock = Clock()
     pacer, expected, index, first_due_ns = Pacer(), [], 0, clock.now_ns + 1_000
@@ -240,14 +240,19 @@ def test_all_that_is_due_and_nothing_early(plan: list[tuple[int, int]], n_slots:
         expected += [piece.due_ns(i) for i in range(index, index + count)]
         index, first_due_ns = index + count, first_due_ns + delay_ns * count
     n_started = 0
+    ran: list[tuple[int, int]] = []  # from and until when, in the order of their ends
 
     async def once(self: Press) -> None:
         nonlocal n_started
         n_started += 1
+        start_ns = clock.now_ns
         await clock.sleep(durations_ns[n_started % len(durations_ns)])
+        ran.append((start_ns, clock.now_ns))
 
     async def main() -> None:
         async with made(scenario(once), n_slots, paced=True) as slots:
+            recorder = slots.recorder
+            assert (slots.last_start_ns(), recorder.last_end_ns) == (0, 0)
             slots.open()
             await settle()
             slots.follow(pacer)
@@ -256,10 +261,15 @@ def test_all_that_is_due_and_nothing_early(plan: list[tuple[int, int]], n_slots:
                 await settle()
                 n_free = n_slots - len(slots.running_since_ns())
                 assert not n_free or pacer.due_ns > clock.now_ns - WAKE_GAP_NS
-            dues, starts = list(slots.recorder.due_ns), list(slots.recorder.start_ns)
+                assert slots.last_start_ns() == max([start for start, _ in ran] + slots.running_since_ns(), default=0)
+            starts = [start for start, _ in ran]
+            dues = [start - late for start, late in zip(starts, recorder.lateness_ns, strict=True)]
             assert n_started == len(expected)
             assert sorted(dues) == expected
             assert all(due <= start for due, start in zip(dues, starts, strict=True))
+            assert list(recorder.service_ns) == [end - start for start, end in ran]
+            assert recorder.last_end_ns == max((end for _, end in ran), default=0)
+            assert slots.running_since_ns() == []
             by_due = [start for _, start in sorted(zip(dues, starts, strict=True))]
             assert by_due == sorted(by_due)
             await slots.drain(clock.now_ns)
@@ -276,7 +286,7 @@ def test_one_wake_starts_all_that_is_due(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(slots_module, "now_ns", lambda: clock.now_ns)
     monkeypatch.setattr(slots_module, "open_timer", clock.open_timer)
     pacer = Pacer()
-    pacer.apply(Piece(0, clock.now_ns + 1_000, 1_000.0, 8))
+    pacer.apply(Piece(0, clock.now_ns + 1_000_000, 1_000.0, 8))
 
     async def once(self: Press) -> None:
         await clock.sleep(1_000_000)
@@ -287,8 +297,8 @@ def test_one_wake_starts_all_that_is_due(monkeypatch: pytest.MonkeyPatch) -> Non
             slots.follow(pacer)
             await settle()
             assert clock.timer is not None
-            assert clock.timer.armed_ns == clock.now_ns + 1_000
-            clock.now_ns += 6_500
+            assert clock.timer.armed_ns == clock.now_ns + 1_000_000
+            clock.now_ns += 1_005_500
             assert clock.step()
             await settle()
             assert len(slots.running_since_ns()) == 3
@@ -307,6 +317,83 @@ def test_one_wake_starts_all_that_is_due(monkeypatch: pytest.MonkeyPatch) -> Non
     uvloop.run(main())
 
 
+BEGIN_NS = Clock().now_ns
+
+
+@pytest.mark.parametrize(
+    ("until_ns", "end_ns", "counts"),
+    [
+        (BEGIN_NS + 2 * NS_PER_MS - 1, BEGIN_NS + 2 * NS_PER_MS, (2, 1, 1)),
+        (BEGIN_NS + 2 * NS_PER_MS, BEGIN_NS + 2 * NS_PER_MS, (2, 1, 1)),
+        (BEGIN_NS + 2 * NS_PER_MS + 1, BEGIN_NS + 3 * NS_PER_MS, (3, 2, 1)),
+        (BEGIN_NS + 4 * NS_PER_MS, BEGIN_NS + 4 * NS_PER_MS, (4, 3, 1)),
+    ],
+)
+def test_an_iteration_cuts_before_it_is_noted(
+    until_ns: int, end_ns: int, counts: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first iteration that ends at the boundary or after it cuts there, once, and counts as in flight till then."""
+    clock = Clock()
+    monkeypatch.setattr(slots_module, "now_ns", lambda: clock.now_ns)
+    monkeypatch.setattr(slots_module, "open_timer", clock.open_timer)
+    told: list[Interval] = []
+
+    async def once(self: Press) -> None:
+        await clock.sleep(NS_PER_MS)
+        if clock.now_ns == end_ns:
+            raise ValueError("no such VM")
+
+    async def main() -> None:
+        async with made(scenario(once)) as slots:
+            recorder = slots.recorder
+
+            def cut(at_ns: int) -> None:
+                assert at_ns == clock.now_ns == end_ns
+                assert slots.running_since_ns() == [at_ns - NS_PER_MS]
+                told.append(recorder.flush(0, until_ns, slots.running_since_ns(), Health()))
+                recorder.until_ns = NEVER_NS
+
+            recorder.until_ns, recorder.cut = until_ns, cut
+            slots.open()
+            slots.follow(OpenGate(4))
+            await settle()
+            while clock.step():
+                await settle()
+            told.append(flush(slots))
+            await slots.drain(0)
+
+    uvloop.run(main())
+    first, rest = told
+    assert (first.started, first.completed, first.in_flight) == counts
+    assert (first.failed, rest.failed, rest.in_flight) == (0, 1, 0)
+    assert first.started + rest.started == first.completed + rest.completed + rest.failed == 4
+
+
+def test_a_check_after_a_flush() -> None:
+    """Checks are counted in the interval in which they are made, in every slot, however often was flushed before."""
+
+    async def once(self: Press) -> None:
+        check(ok=True, name="holds")
+        check(self.slot == 0, "is slot 0")
+        await asyncio.sleep(0)
+
+    async def main() -> list[Interval]:
+        found = []
+        async with made(scenario(once), 2) as slots:
+            slots.open()
+            for limit in (8, 6, 10):
+                slots.follow(OpenGate(limit))
+                await idle(slots)
+                found.append(flush(slots))
+            await slots.drain(0)
+        return found
+
+    for interval, limit in zip(uvloop.run(main()), (8, 6, 10), strict=True):
+        assert interval.checks["holds"] == CheckCounts(limit, 0)
+        assert interval.checks["is slot 0"] == CheckCounts(interval.completed, interval.failed)
+        assert interval.completed + interval.failed == limit
+
+
 def test_pacing_on_the_real_clock() -> None:
     """With the system's own timer, too, nothing begins early, and every due time is served once."""
     begin_ns = now_ns() + 2 * NS_PER_MS
@@ -316,16 +403,23 @@ def test_pacing_on_the_real_clock() -> None:
     noted: list[tuple[int, int]] = []
 
     async def main() -> Interval:
-        async with made(Quiet(), 3, paced=True) as slots:
+        starts = []
+
+        async def once(self: Press) -> None:
+            starts.append(slots.started_ns[self.slot])
+            assert starts[-1] <= now_ns()
+
+        async with made(scenario(once), 3, paced=True) as slots:
             slots.open()
             slots.follow(pacer)
             await idle(slots)
             await slots.drain(now_ns() + NS_PER_S)
-            noted.extend(zip(slots.recorder.due_ns, slots.recorder.start_ns, strict=True))
+            assert slots.last_start_ns() == max(starts)
+            noted.extend((start - late, start) for start, late in zip(starts, slots.recorder.lateness_ns, strict=True))
             return flush(slots)
 
     found = uvloop.run(main())
-    assert found.completed == 40
+    assert (found.completed, found.failed) == (40, 0)
     assert sorted(due for due, _ in noted) == [piece.due_ns(i) for i in range(40)]
     assert all(start >= due for due, start in noted)
     assert found.response.sum_ns == found.service.sum_ns + found.lateness.sum_ns
@@ -727,14 +821,17 @@ def test_the_drain_gives_up_what_hangs() -> None:
     """What has not ended in time is cancelled; the starts of just those are told, and they count as in flight."""
     cancelled: list[int] = []
 
-    async def once(self: Press) -> None:
-        if self.slot % 2:
-            try:
-                await asyncio.get_running_loop().create_future()
-            finally:
-                cancelled.append(self.slot)
-
     async def main() -> Interval:
+        starts = []
+
+        async def once(self: Press) -> None:
+            starts.append(slots.started_ns[self.slot])
+            if self.slot % 2:
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    cancelled.append(self.slot)
+
         async with made(scenario(once), 4) as slots:
             slots.open()
             await asyncio.sleep(0)
@@ -745,6 +842,7 @@ def test_the_drain_gives_up_what_hangs() -> None:
             await slots.drain(now_ns() + 5 * NS_PER_MS)
             assert len(slots.given_up_ns) == 2
             assert all(begun_ns <= ns <= now_ns() for ns in slots.given_up_ns)
+            assert slots.last_start_ns() == max(starts)
             return flush(slots)
 
     found = uvloop.run(main())

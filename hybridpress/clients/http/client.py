@@ -7,11 +7,11 @@ sends it (`exchange`). What many requests share is the engine's; a slot's own ar
 from __future__ import annotations
 
 from collections.abc import Awaitable, Collection, Iterator, Mapping, MutableMapping
-from typing import Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from hybridpress.clients.http.compression import ACCEPTED
 from hybridpress.clients.http.cookies import CookieJar
-from hybridpress.clients.http.engine import HttpEngine, Remembered, Route
+from hybridpress.clients.http.engine import MAX_REMEMBERED, HttpEngine, Key, Route
 from hybridpress.clients.http.exchange import Request, exchange
 from hybridpress.clients.http.message import (
     UNSET,
@@ -59,15 +59,13 @@ def _verb(method: str) -> Any:
     def ask(
         self: HttpClient, url: str, *, json: Any = UNSET, name: str | None = None, **options: Any
     ) -> Awaitable[Response]:
-        if options or self._keeps_cookies:
+        if options:
             return self.request(method, url, json=json, name=name, **options)
         has_body = json is not UNSET
-        key = (url, name, has_body) if has_body or name is not None else url
-        request = self._remembered[method].get(key)
-        if request is None:
-            request = self._prepared(method, url, name=name, awaits_json=has_body)
-            self._remembered.add(key, request)
-        return exchange(request, encode_json(json) if has_body else None)
+        request = self._remembered.get((method, url, name, has_body))
+        if request is not None:
+            return exchange(request, encode_json(json) if has_body else None)
+        return self._first(method, url, name, json)
 
     ask.__name__ = method.lower()
     ask.__qualname__ = f"HttpClient.{method.lower()}"
@@ -82,7 +80,17 @@ class HttpClient:
 
     _keeps_cookies: ClassVar[bool] = False
 
-    get: _Verb = _verb("GET")
+    if TYPE_CHECKING:
+        get: _Verb
+    else:
+
+        def get(self, url: str, *, name: str | None = None, **options: Any) -> Awaitable[Response]:
+            """Send a GET request; the options are those of `request`."""
+            if options:
+                return self.request("GET", url, name=name, **options)
+            request = self._remembered.get(url if name is None else ("GET", url, name, False))
+            return self._first("GET", url, name) if request is None else exchange(request)
+
     post: _Verb = _verb("POST")
     put: _Verb = _verb("PUT")
     patch: _Verb = _verb("PATCH")
@@ -159,6 +167,20 @@ class HttpClient:
         again = Again(headers, json, data, timeout, auth or self._engine.route(method, url, name).userinfo,
                        decompress, expect)  # fmt: skip
         return self._follow(request, again, redirects)
+
+    def _first(self, method: str, url: str, name: str | None, json: Any = UNSET) -> Awaitable[Response]:
+        """Send a request that has nothing but these, and remember it for the next time."""
+        has_body = json is not UNSET
+        request = self._prepared(method, url, name=name, awaits_json=has_body)
+        self._remember(
+            request, url if method == "GET" and name is None and not has_body else (method, url, name, has_body)
+        )
+        return exchange(request, encode_json(json) if has_body else None)
+
+    def _remember(self, request: Request, key: Key) -> None:
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[key] = request
 
     def _prepared(
         self,
@@ -294,7 +316,7 @@ class HttpClient:
             self._fields = {**engine.fields, **own}
             self._lines = header_lines(self._fields)
             self._closes = asks_to_close(self._fields)
-            self._remembered = Remembered()
+            self._remembered = {}
         else:
             self._fields = engine.fields
             self._lines = engine.header_lines
@@ -319,6 +341,9 @@ class CookieClient(HttpClient):
 
     def _cookie(self, route: Route, target: str) -> str:
         return self._jar.header(route.pool.origin, target)
+
+    def _first(self, method: str, url: str, name: str | None, json: Any = UNSET) -> Awaitable[Response]:
+        return self.request(method, url, name=name, json=json)  # never remembered: its cookies may be others by then
 
     async def _exchange(self, request: Request) -> Response:
         response = await exchange(request)

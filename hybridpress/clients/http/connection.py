@@ -32,7 +32,12 @@ MAX_HEAD_BYTES: Final = 256 * 1024
 MAX_INTERIM_REPLIES: Final = 32  # 1xx replies before the real one
 HEAD_END: Final = b"\r\n\r\n"
 
-Outcome = BaseException | None
+Outcome = Head | BaseException | None
+"""How an exchange ended: a whole reply under the likely head, one that the parser read (None), or an error."""
+
+
+_set_result = asyncio.Future.set_result
+"""As a function: looked up as a future's method, it costs CPython 3.11 40 ns more."""
 
 
 class Connection(asyncio.Protocol):
@@ -100,10 +105,15 @@ class Connection(asyncio.Protocol):
     def begin(self, future: asyncio.Future[Outcome], *, head_only: bool, sending: bool, closes: bool) -> None:
         """Await one reply, resolving *future*. A plain request writes `future` and `likely` by itself instead."""
         self.future = future
+        self.likely = None
         self.bytes_in = 0
         self.head_only = head_only
         self.sending = sending
         self.surplus = closes
+
+    def is_waiting(self) -> bool:
+        """Whether an exchange is under way. The deadline of one that is over may still stand there."""
+        return self.future is not None and not self.future.done()
 
     def expire(self) -> None:
         """The exchange's time is over."""
@@ -167,20 +177,19 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         likely = self.likely
         if likely is not None:
-            self.likely = None
             if len(data) == likely.reply_bytes and data.startswith(likely.raw):
-                self.end_ns = now_ns()
-                self.deadline_ns = NEVER
-                self.head = likely
-                self.body = data[likely.head_bytes :]
-                self.bytes_in = len(data)
+                end_ns = now_ns()
                 try:
-                    self.future.set_result(None)  # type: ignore[union-attr]  # there is one while a head is likely
+                    _set_result(self.future, likely)  # type: ignore[arg-type]  # there is one while a head is likely
                 except asyncio.InvalidStateError:
-                    self.drop()  # cancelled in this very turn of the loop
+                    self.drop()  # nobody asked, or who asked was cancelled in this very turn of the loop
+                    return
+                self.end_ns = end_ns
+                self.body = data[likely.head_bytes :]
                 return
+            self.likely = None
             self.bytes_in = 0
-        if self.future is None or self.future.done():
+        if not self.is_waiting():
             self.drop()  # nobody asked
             return
         self.bytes_in += len(data)

@@ -17,6 +17,7 @@ class Expiring(Protocol):
 
     deadline_ns: int
 
+    def is_waiting(self) -> bool: ...
     def expire(self) -> None: ...
 
 
@@ -68,7 +69,7 @@ class Deadlines:
         over = []
         for connection in self._live:
             deadline_ns = connection.deadline_ns
-            if deadline_ns < earliest:
+            if deadline_ns < earliest and connection.is_waiting():
                 if deadline_ns <= now:
                     over.append(connection)
                 else:

@@ -25,24 +25,10 @@ if TYPE_CHECKING:
 MAX_REMEMBERED: Final = 1024  # URLs; a scenario that writes more should use a template or params
 
 
-Key = str | tuple[str, str | None, bool]
-"""A URL as the scenario wrote it; with the name of the step, or when each request has a JSON body of its own, a tuple
-of the three (its hash costs the plain case 0.1 µs, so that has none).
+Key = str | tuple[str, str, str | None, bool]
+"""A URL as the scenario wrote it, for a GET with nothing else; else method, URL, name, and whether a JSON body comes
+with each request. (The tuple's making and hash would cost the plain GET 0.1 µs.)
 """
-
-
-class Remembered(dict[str, dict[Key, Request]]):
-    """Ready requests by method and key: those that have nothing but these."""
-
-    def __missing__(self, method: str) -> dict[Key, Request]:
-        self[method] = {}
-        return self[method]
-
-    def add(self, key: Key, request: Request) -> None:
-        requests = self[request.method]
-        if len(requests) >= MAX_REMEMBERED:
-            requests.clear()
-        requests[key] = request
 
 
 class HttpEngine:
@@ -59,7 +45,7 @@ class HttpEngine:
         self.fields = checked(settings.headers)
         self.header_lines = header_lines(self.fields)
         self.closes = asks_to_close(self.fields)
-        self.remembered = Remembered()
+        self.remembered: dict[Key, Request] = {}
         self.live: set[Connection] = set()
         self.deadlines = Deadlines(self.live, self.timeout_ns)
         self._pools: dict[Origin, Pool] = {}
@@ -95,6 +81,7 @@ class HttpEngine:
                 dialing=self._dialing,
                 tls=self._tls_context() if origin.scheme == "https" else None,
                 max_body_bytes=self.settings.max_body_bytes,
+                local_addresses=self.settings.local_addresses,
             )
         return pool
 
@@ -129,7 +116,19 @@ class HttpEngine:
 class Route:
     """Method, place and name of requests that differ only in what is filled in."""
 
-    __slots__ = ("host_line", "likely", "method", "name", "pool", "step", "target", "trace", "userinfo")
+    __slots__ = (
+        "create_future",
+        "host_line",
+        "idle",
+        "likely",
+        "method",
+        "name",
+        "pool",
+        "step",
+        "target",
+        "trace",
+        "userinfo",
+    )
 
     def __init__(self, engine: HttpEngine, method: str, url: str, name: str | None) -> None:
         self.method = checked_method(method)
@@ -138,6 +137,8 @@ class Route:
         self.target = template.target
         self.userinfo = template.url.userinfo
         self.pool = engine.pool(origin)
+        self.idle = self.pool.idle  # these two for `exchange`, which would else look them up in two steps
+        self.create_future = self.pool.create_future
         self.host_line = f"Host: {origin.authority}\r\n".encode()
         self.name = name or f"{self.method} {_path_of_step(url, template.url, engine.base)}"
         self.trace = engine.trace

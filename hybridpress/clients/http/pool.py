@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from hybridpress.clients.http.connection import Connection
+from hybridpress.clients.http.local import LocalAddresses
 from hybridpress.clients.http.url import Origin
 from hybridpress.errors import ConnectError, ConnectionClosedError, RequestTimeoutError, TLSError
 
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
     import ssl
 
     from hybridpress.clients.http.connection import Outcome
+
+_BACKLOG_FULL_S = 0.005
+"""So long a Unix socket whose backlog is full is left alone. (TCP has the kernel wait and try again.)"""
+
+_WAYS_OUT = {
+    errno.EMFILE: "each connection is an open file: raise the limit (ulimit -n), or ask for more --processes",
+    errno.ENFILE: "the whole machine has too many open files: raise fs.file-max",
+    errno.EADDRNOTAVAIL: "no local port (or address) is left for it: keep connections alive, add --local-address, "
+    "or widen ip_local_port_range",
+}
+"""What a user can do, where the system's own words do not say."""
 
 
 class Pool:
@@ -28,6 +41,7 @@ class Pool:
         "_addresses",
         "_dialing",
         "_live",
+        "_local_addresses",
         "_n_dead",
         "_resolving",
         "_tls",
@@ -46,6 +60,7 @@ class Pool:
         dialing: asyncio.Semaphore,
         tls: ssl.SSLContext | None,
         max_body_bytes: int,
+        local_addresses: Iterable[str] = (),
     ) -> None:
         self.origin = origin
         self.idle: list[Connection] = []
@@ -53,6 +68,7 @@ class Pool:
         self._live = live
         self._dialing = dialing
         self._tls = tls
+        self._local_addresses = LocalAddresses(local_addresses)
         self.max_body_bytes = max_body_bytes
         self._addresses: list[tuple[str, int]] = []
         self._resolving = asyncio.Lock()
@@ -94,11 +110,7 @@ class Pool:
         origin = self.origin
         loop = asyncio.get_running_loop()
         if origin.unix_path is not None:
-            try:
-                _, connection = await loop.create_unix_connection(self._new, origin.unix_path)
-            except OSError as error:
-                raise ConnectError(f"cannot connect to {origin.address}: {_reason(error)}") from error
-            return self._made(connection)
+            return self._made(await self._dial_unix(origin.unix_path))
         tls: dict[str, Any] = {}
         if self._tls is not None:
             tls = {"ssl": self._tls, "server_hostname": origin.host}
@@ -106,7 +118,11 @@ class Pool:
         addresses = self._addresses or await self._resolve()
         for address in addresses:
             try:
-                _, connection = await loop.create_connection(self._new, *address, **tls)
+                if self._local_addresses:
+                    sock = await self._local_addresses.connect(*address)
+                    _, connection = await loop.create_connection(self._new, sock=sock, **tls)
+                else:
+                    _, connection = await loop.create_connection(self._new, *address, **tls)
             except OSError as error:
                 if self._tls is not None and not isinstance(error, ConnectionRefusedError):
                     raise _tls_error(origin, error) from error
@@ -117,7 +133,18 @@ class Pool:
                 return self._made(connection)
         self._addresses = []  # the name may lead elsewhere by now
         assert failure is not None
-        raise ConnectError(f"cannot connect to {origin.address}: {_reason(failure)}") from failure
+        raise _connect_error(origin, failure) from failure
+
+    async def _dial_unix(self, path: str) -> Connection:
+        while True:
+            try:
+                _, connection = await asyncio.get_running_loop().create_unix_connection(self._new, path)
+            except BlockingIOError:
+                await asyncio.sleep(_BACKLOG_FULL_S)
+            except OSError as error:
+                raise _connect_error(self.origin, error) from error
+            else:
+                return connection
 
     def _made(self, connection: Connection) -> Connection:
         if connection.closed:
@@ -156,6 +183,10 @@ def _reason(error: OSError) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _connect_error(origin: Origin, error: OSError) -> ConnectError:
+    return ConnectError(f"cannot connect to {origin.address}: {_reason(error)}", _WAYS_OUT.get(error.errno or 0, ""))
+
+
 def _tls_error(origin: Origin, error: OSError) -> ConnectError:
     import ssl
 
@@ -170,4 +201,4 @@ def _tls_error(origin: Origin, error: OSError) -> ConnectError:
         )
     if isinstance(error, ConnectionError):
         return TLSError(f"the TLS handshake with {origin.address} failed: {_reason(error)}")
-    return ConnectError(f"cannot connect to {origin.address}: {_reason(error)}")
+    return _connect_error(origin, error)

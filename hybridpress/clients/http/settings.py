@@ -20,4 +20,7 @@ class HttpSettings:
     max_body_bytes: int = 64 * 1024 * 1024
     cookies: bool = False  # keep cookies, a jar for each slot
     headers: Mapping[str, str] = field(default_factory=lambda: _DEFAULT_HEADERS)  # sent with each request
-    max_connecting: int = 256  # connects under way at once, per worker
+    # Connects under way at once, per worker. At 256 nginx took 10,000 connections within 0.7 to 1.6 s, with any backlog
+    # from 128 to 4,096. Fewer are no faster, and wait all together for one dropped SYN; more only cost CPU.
+    max_connecting: int = 256
+    local_addresses: tuple[str, ...] = ()  # IP addresses to connect from, in turn; none: as the system likes

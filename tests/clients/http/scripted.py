@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import uvloop
@@ -25,18 +24,46 @@ def run(test: Coroutine[Any, Any, T]) -> T:
     return uvloop.run(test)
 
 
-@dataclass
 class Counted:
-    """A step that remembers."""
+    """A step that remembers each exchange by itself, also one that is counted in place."""
 
-    answered: list[tuple[int, int, int]] = field(default_factory=list)
-    broken: list[tuple[int, int, int]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.broken: list[tuple[int, int, int]] = []
+        self._durations_ns: list[int] = []
+        self._sizes_out: list[int] = []
+        self._sizes_in: list[int] = []
+
+    def note(self, duration_ns: int) -> None:
+        self._durations_ns.append(duration_ns)
+
+    @property
+    def bytes_out(self) -> int:
+        return sum(self._sizes_out)
+
+    @bytes_out.setter
+    def bytes_out(self, total: int) -> None:
+        self._sizes_out.append(total - self.bytes_out)
+
+    @property
+    def bytes_in(self) -> int:
+        return sum(self._sizes_in)
+
+    @bytes_in.setter
+    def bytes_in(self, total: int) -> None:
+        self._sizes_in.append(total - self.bytes_in)
 
     def done(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
-        self.answered.append((duration_ns, bytes_out, bytes_in))
+        self.note(duration_ns)
+        self.bytes_out += bytes_out
+        self.bytes_in += bytes_in
 
     def failed(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
         self.broken.append((duration_ns, bytes_out, bytes_in))
+
+    @property
+    def answered(self) -> list[tuple[int, int, int]]:
+        """Duration, bytes out and bytes in of each exchange that was answered; each has all three."""
+        return list(zip(self._durations_ns, self._sizes_out, self._sizes_in, strict=True))
 
     @property
     def outcome(self) -> tuple[int, int]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httptools
 import pytest
@@ -411,16 +411,58 @@ def test_json_and_text_of_a_response() -> None:
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    """A scenario that writes every URL anew does not fill the memory."""
+    """A scenario that writes every URL anew does not fill the memory, whatever it asks with."""
 
     async def test() -> None:
         engine = HttpEngine(HttpSettings(base_url="http://h"), Remembering())
         http = engine.client()
+        asks: list[Callable[[str], Awaitable[Response]]] = [
+            http.get,
+            partial(http.get, name="mine"),
+            http.delete,
+            partial(http.post, json=1),
+        ]
+        n_most = 0
         for number in range(MAX_REMEMBERED * 2 + 5):
-            engine.remembered.add(f"/{number}", http._prepared("GET", f"/{number}"))
-        assert len(engine.remembered["GET"]) <= MAX_REMEMBERED
-        assert len(engine._routes) <= MAX_REMEMBERED
+            cast("Coroutine[Any, Any, Response]", asks[number % len(asks)](f"/{number}")).close()
+            n_most = max(n_most, len(engine.remembered))
+            assert len(engine._routes) <= MAX_REMEMBERED
+        assert n_most == MAX_REMEMBERED
         await engine.close()
+
+    run(test())
+
+
+def test_what_is_remembered_is_what_was_asked() -> None:
+    """Requests to one URL that differ in method, name or body are each their own, the first time and later."""
+
+    async def test() -> None:
+        trace = Remembering()
+        async with serving(in_turn(OK)) as server, client_of(server.url, trace) as http:
+            for turn in range(3):
+                await http.get("/a")
+                await http.get("/a", name="mine")
+                await http.delete("/a")
+                await http.post("/a")
+                await http.post("/a", name="mine")
+                await http.post("/a", json={"turn": "x" * turn})
+                await http.post("/a", json=None, name="mine")
+                await http.get("/a", json=turn)
+            asked = [(request.method, request.body) for request in map(Parsed, server.requests)]
+            for turn, first in enumerate(range(0, len(asked), 8)):
+                assert asked[first : first + 8] == [
+                    ("GET", b""),
+                    ("GET", b""),
+                    ("DELETE", b""),
+                    ("POST", b""),
+                    ("POST", b""),
+                    ("POST", b'{"turn":"%b"}' % (b"x" * turn)),
+                    ("POST", b"null"),
+                    ("GET", b"%d" % turn),
+                ]
+            assert trace.outcomes == {"GET /a": (6, 0), "mine": (9, 0), "DELETE /a": (3, 0), "POST /a": (6, 0)}
+            sizes = [sizes for step in trace.steps.values() for _, *sizes in step.answered]
+            assert sorted(sizes) == sorted([len(raw), len(OK)] for raw in server.requests)
 
     run(test())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
@@ -27,19 +27,16 @@ class FakeTransport:
         self.aborted = True
 
 
-class FakeFuture:
+class NoLoop:
+    """All that a future needs of a loop while nobody awaits it."""
+
+    def get_debug(self) -> bool:
+        return False
+
+
+def future() -> asyncio.Future[Outcome]:
     """A future that needs no loop."""
-
-    def __init__(self) -> None:
-        self.results: list[Outcome] = []
-
-    def done(self) -> bool:
-        return bool(self.results)
-
-    def set_result(self, outcome: Outcome) -> None:
-        if self.results:
-            raise asyncio.InvalidStateError
-        self.results.append(outcome)
+    return asyncio.Future(loop=cast("asyncio.AbstractEventLoop", NoLoop()))
 
 
 class Bench:
@@ -51,33 +48,54 @@ class Bench:
         self.connection = Connection(max_body_bytes, self.lost.append)
         self.connection.connection_made(cast(asyncio.Transport, self.transport))
         self.likely = UNKNOWN
+        # Of the last whole reply, as an exchange finds them
+        self.head = UNKNOWN
+        self.bytes_in = 0
+        self.was_likely = False
 
-    def ask(self, *pieces: bytes, head_only: bool = False, then: str = "", closes: bool = False) -> Outcome | str:
-        """The outcome of one exchange whose reply comes in *pieces*; "waiting" if it has none yet."""
-        future = FakeFuture()
-        waiting = cast("asyncio.Future[Outcome]", future)
+    def send(self) -> asyncio.Future[Outcome]:
+        """What an exchange does to send a plain request: its future."""
+        self.connection.likely = self.likely
+        self.connection.future = waiting = future()
+        return waiting
+
+    def ask(
+        self, *pieces: bytes, head_only: bool = False, then: str = "", closes: bool = False
+    ) -> BaseException | str | None:
+        """How one exchange ended whose reply comes in *pieces*: None by a whole reply; "waiting" if it has not."""
         if head_only or closes:
+            waiting = future()
             self.connection.begin(waiting, head_only=head_only, sending=False, closes=closes)
         else:
-            self.connection.future = waiting
-            self.connection.likely = self.likely
+            waiting = self.send()
+        assert self.connection.is_waiting()
         for piece in pieces:
             if piece:
                 self.connection.data_received(piece)
         if then == "eof":
             self.connection.eof_received()
             self.connection.connection_lost(None)
-        if not future.results:
+        assert self.connection.is_waiting() is not waiting.done()
+        if not waiting.done():
             return "waiting"
-        if future.results[0] is None and self.connection.head.reply_bytes >= 0:
-            self.likely = self.connection.head
-        return future.results[0]
+        outcome = waiting.result()
+        if isinstance(outcome, BaseException):
+            return outcome
+        self.was_likely = outcome is not None
+        if outcome is None:
+            self.head, self.bytes_in = self.connection.head, self.connection.bytes_in
+        else:
+            assert outcome is self.likely
+            self.head, self.bytes_in = outcome, outcome.reply_bytes
+        if self.head.reply_bytes >= 0:
+            self.likely = self.head
+        return None
 
     @property
     def seen(self) -> tuple[int, bytes, bytes, bool]:
         """What the reply is taken for: status, head, body, and whether the connection can be used again."""
         connection = self.connection
-        return connection.head.status, connection.head.raw, connection.body, not connection.closed
+        return self.head.status, self.head.raw, connection.body, not connection.closed
 
 
 def reply(*lines: str, body: bytes = b"") -> bytes:
@@ -120,7 +138,7 @@ def test_a_reply_means_the_same_wherever_it_is_cut(case: tuple[bytes, int, bytes
         bench = Bench()
         assert bench.ask(*pieces) is None, pieces
         assert (bench.seen[0], *bench.seen[2:]) == (status, body, reusable), pieces
-        assert bench.connection.bytes_in == len(raw)
+        assert bench.bytes_in == len(raw)
 
 
 @pytest.mark.parametrize("case", REPLIES.values(), ids=REPLIES.keys())
@@ -129,9 +147,11 @@ def test_a_head_seen_before_changes_nothing(case: tuple[bytes, int, bytes, bool]
     raw, status, body, reusable = case
     for at in range(len(raw)):
         bench = Bench()
-        for _ in range(3):
+        for turn in range(3):
             assert bench.ask(raw[:at], raw[at:]) is None
             assert (bench.seen[0], *bench.seen[2:]) == (status, body, reusable)
+            assert bench.bytes_in == len(raw)
+            assert bench.was_likely is (turn > 0 and at == 0 and bench.head.reply_bytes == len(raw))
             if not reusable:
                 assert bench.transport.aborted
                 break
@@ -141,17 +161,21 @@ def test_the_shortcut_is_taken_for_replies_with_a_length_only() -> None:
     """Only a head that alone tells the length of its body can be likely."""
     for raw, promised in [(LENGTH, len(LENGTH)), (NO_CONTENT, len(NO_CONTENT)), (CHUNKED, -1), (CLOSING, -1)]:
         bench = Bench()
-        bench.ask(raw)
-        assert bench.connection.head.reply_bytes == promised
+        for was_likely in (False, promised >= 0):
+            if not bench.connection.closed:
+                bench.ask(raw)
+            assert bench.head.reply_bytes == promised
+            assert bench.was_likely is was_likely
 
 
 def test_a_likely_head_is_handed_on_as_it_is() -> None:
     """The same head is one object, so that its headers are parsed once."""
     bench = Bench()
     bench.ask(LENGTH)
-    first = bench.connection.head
+    first = bench.head
     bench.ask(LENGTH.replace(b"hello", b"world"))
-    assert bench.connection.head is first
+    assert bench.head is first
+    assert bench.was_likely
     assert bench.connection.body == b"world"
 
 
@@ -163,6 +187,7 @@ def test_a_body_of_another_length_is_not_taken_for_the_likely_one() -> None:
     assert len(other) == len(LENGTH)
     bench.ask(other)
     assert bench.seen[0] == 404
+    assert not bench.was_likely
 
 
 @given(st.lists(st.sampled_from(list(REPLIES.values())), min_size=1, max_size=6), st.data())
@@ -174,6 +199,7 @@ def test_any_replies_cut_anywhere(cases: list[tuple[bytes, int, bytes, bool]], d
         pieces = [raw[start:end] for start, end in zip([0, *at], [*at, len(raw)], strict=True)]
         assert bench.ask(*pieces) is None
         assert (bench.seen[0], *bench.seen[2:]) == (status, body, reusable)
+        assert bench.bytes_in == len(raw)
         if not reusable:
             return
 
@@ -203,10 +229,10 @@ def test_what_a_server_says_is_what_is_read(
     at = data.draw(st.integers(0, len(raw)))
     bench = Bench()
     assert bench.ask(raw[:at], raw[at:]) is None
-    assert bench.connection.head.status == status
-    assert bench.connection.head.reason == "Some Reason"
+    assert bench.head.status == status
+    assert bench.head.reason == "Some Reason"
     assert bench.connection.body == body
-    assert list(bench.connection.head.headers.pairs[:-1]) == headers
+    assert list(bench.head.headers.pairs[:-1]) == headers
 
 
 @pytest.mark.parametrize("raw", [LENGTH, CHUNKED, reply("HTTP/1.1 200 OK"), NO_CONTENT], ids=range(4))
@@ -217,7 +243,7 @@ def test_head_has_no_body(raw: bytes) -> None:
         bench = Bench()
         assert bench.ask(head[:at], head[at:], head_only=True) is None
         assert bench.seen[2:] == (b"", True)
-        assert bench.connection.head.reply_bytes == -1
+        assert bench.head.reply_bytes == -1
         assert bench.ask(LENGTH) is None
         assert bench.seen[2:] == (b"hello", True)
 
@@ -245,14 +271,31 @@ def test_bytes_after_the_reply_end_the_connection(raw: bytes, extra: bytes) -> N
 
 
 def test_bytes_that_nobody_asked_for_end_the_connection() -> None:
-    """Bytes before the first request, or between two, are no reply to the next."""
-    bench = Bench()
-    bench.connection.data_received(LENGTH)
-    assert bench.transport.aborted
-    bench = Bench()
-    bench.ask(LENGTH)
-    bench.connection.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
-    assert bench.connection.closed
+    """Bytes before the first request, or between two, are no reply to the next, not even if they are like the last one:
+    whether the parser read that or not.
+    """
+    for n_before in range(4):
+        for stray in (LENGTH, LENGTH.replace(b"hello", b"world"), b"HTTP/1.1 408 Request Timeout\r\n\r\n", b"x"):
+            bench = Bench()
+            for turn in range(n_before):
+                assert bench.ask(LENGTH) is None
+                assert bench.was_likely is (turn > 0)
+            assert not bench.connection.is_waiting()
+            bench.connection.data_received(stray)
+            assert bench.connection.closed
+            assert bench.transport.aborted
+            assert not bench.connection.is_waiting()
+
+
+def test_a_second_reply_in_the_same_turn_is_not_the_reply() -> None:
+    """Two replies to one request, before the exchange could go on: the first stands, and is the connection's last."""
+    for n_before in range(3):
+        bench = Bench()
+        for _ in range(n_before):
+            bench.ask(LENGTH)
+        assert bench.ask(LENGTH, LENGTH.replace(b"hello", b"world")) is None
+        assert bench.seen[2:] == (b"hello", False)
+        assert bench.transport.aborted
 
 
 def test_a_body_may_end_with_the_connection() -> None:
@@ -345,24 +388,23 @@ def test_a_reply_to_a_cancelled_exchange_ends_the_connection() -> None:
         bench = Bench()
         if known:
             bench.ask(LENGTH)
-        future: Any = FakeFuture()
-        bench.connection.future = future
-        bench.connection.likely = bench.likely
-        future.results.append(None)
+        waiting = bench.send()
+        waiting.cancel()
+        assert not bench.connection.is_waiting()
         bench.connection.data_received(LENGTH)
         assert bench.connection.closed
+        assert bench.transport.aborted
+        assert waiting.cancelled()
 
 
 def test_a_reply_before_the_request_is_written_ends_the_connection() -> None:
     """A server that answers while the transport still holds back bytes of a plain request: answered, not reused."""
     bench = Bench()
     bench.ask(LENGTH)
-    future = FakeFuture()
-    bench.connection.future = cast("asyncio.Future[Outcome]", future)
-    bench.connection.likely = bench.likely
+    waiting = bench.send()
     bench.connection.pause_writing()
     bench.connection.data_received(LENGTH)
-    assert future.results == [None]
+    assert waiting.result() is None
     assert bench.connection.bytes_in == len(LENGTH)
     assert bench.connection.closed
 

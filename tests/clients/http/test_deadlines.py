@@ -17,11 +17,15 @@ MS = 1_000_000
 
 
 class Waiting:
-    """Something with a deadline."""
+    """Something with a deadline, that waits for something unless it is said that it does not."""
 
-    def __init__(self, deadline_ns: int) -> None:
+    def __init__(self, deadline_ns: int, *, waits: bool = True) -> None:
         self.deadline_ns = deadline_ns
+        self.waits = waits
         self.expired = False
+
+    def is_waiting(self) -> bool:
+        return self.waits
 
     def expire(self) -> None:
         self.expired = True
@@ -65,6 +69,24 @@ def test_the_next_look_is_when_something_can_be_due(monkeypatch: pytest.MonkeyPa
         assert (one.expired, other.expired) == (True, False)
         bench.look(4_050 * MS)
         assert other.expired
+        bench.deadlines.close()
+
+    run(test())
+
+
+def test_who_does_not_wait_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deadline left from before ends nobody and calls for no earlier look; one that is waited for does."""
+
+    async def test() -> None:
+        past, ahead = Waiting(4_000 * MS, waits=False), Waiting(5_500 * MS, waits=False)
+        bench = Bench(monkeypatch, 10_000 * MS, past, ahead)
+        assert bench.look(5_000 * MS) == 10_000
+        assert bench.look(15_000 * MS) == 10_000
+        assert (past.expired, ahead.expired) == (False, False)
+        past.deadline_ns, past.waits = 16_000 * MS, True
+        assert bench.look(15_000 * MS) == 1_000
+        bench.look(16_000 * MS)
+        assert (past.expired, ahead.expired) == (True, False)
         bench.deadlines.close()
 
     run(test())

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 import pytest
 
 from hybridpress.clients.http import HttpEngine, HttpSettings, Response
+from hybridpress.clients.http import deadlines as deadlines_module
+from hybridpress.clients.http.connection import NEVER
 from hybridpress.errors import (
     BodyTooLargeError,
     ClientError,
@@ -100,6 +102,33 @@ def test_statuses(reply: bytes, expect: int | set[int] | None, fails: bool) -> N
     run(test())
 
 
+def test_a_status_that_fails_fails_each_time() -> None:
+    """A reply like the one before is judged anew: what one request takes for right may be wrong for the next."""
+
+    async def test() -> None:
+        trace = Remembering()
+        async with (
+            serving(in_turn(*[NOT_FOUND] * 3, *[OK] * 6, NOT_FOUND)) as server,
+            client_of(server.url, trace) as http,
+        ):
+            for _ in range(3):
+                assert (await http.get("/")).status == 404
+            assert trace.outcomes == {"GET /": (0, 3)}
+            for expect in (None, None, 404, 404, 200, None):
+                assert (await http.get("/", expect=expect)).body == b"ok"
+            assert trace.outcomes == {"GET /": (4, 5)}
+            assert (await http.get("/")).status == 404
+            assert trace.outcomes == {"GET /": (4, 6)}
+            assert [type(error) for error in trace.failures] == [StatusError] * 6
+            assert all(
+                sizes == [len(server.requests[0]), len(NOT_FOUND)] for _, *sizes in trace.steps["GET /"].broken[:3]
+            )
+            assert all(sizes == [len(server.requests[0]), len(OK)] for _, *sizes in trace.steps["GET /"].broken[3:5])
+            assert server.n_connections == 1
+
+    run(test())
+
+
 def test_what_a_failed_status_says() -> None:
     """The step and the status group the failures, the reply's words are the example."""
 
@@ -146,6 +175,38 @@ def test_a_connection_closed_while_idle_is_replaced(how: str) -> None:
             assert (await http.get("/")).body == b"ok"
             assert (server.n_connections, len(server.requests)) == (2, 3)
             assert trace.outcomes == {"GET /": (2, 0)}
+
+    run(test())
+
+
+def test_a_reply_that_nobody_asked_for_is_not_the_next_one() -> None:
+    """A server that answers twice, with the same head, loses its connection; the next request has its own reply."""
+
+    def first_connection_answers_twice(server: Server) -> Talk:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            is_first = server.n_connections == 1
+            while request := await read_request(reader):
+                server.requests.append(request)
+                writer.write(OK)
+                if is_first and len(server.requests) == 3:
+                    await answered.wait()
+                    writer.write(OK.replace(b"ok", b"no"))
+
+        return talk
+
+    answered = asyncio.Event()
+
+    async def test() -> None:
+        trace = Remembering()
+        async with serving(first_connection_answers_twice) as server, client_of(server.url, trace) as http:
+            for _ in range(3):
+                assert (await http.get("/")).body == b"ok"
+            answered.set()
+            while http._engine.live:
+                await asyncio.sleep(0)
+            assert (await http.get("/")).body == b"ok"
+            assert (server.n_connections, len(server.requests)) == (2, 4)
+            assert trace.outcomes == {"GET /": (4, 0)}
 
     run(test())
 
@@ -317,6 +378,28 @@ def test_timeouts_tell_their_phase(reply: bytes, phase: str, kept: bool) -> None
             assert duration_ns >= 30_000_000
             assert bytes_in == len(reply)
             assert repr(http._engine) == "<HttpEngine [Connections: 0 active, 0 idle]>"
+
+    run(test())
+
+
+def test_an_idle_connection_has_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline of an exchange that is over ends nothing: its connection is used again, however long after."""
+
+    async def test() -> None:
+        trace = Remembering()
+        async with serving(in_turn(OK)) as server, client_of(server.url, trace) as http:
+            for _ in range(3):
+                await http.get("/")
+            (connection,) = http._engine.live
+            assert connection.deadline_ns < NEVER
+            assert not connection.is_waiting()
+            with monkeypatch.context() as patch:
+                patch.setattr(deadlines_module, "now_ns", lambda: connection.deadline_ns + 1)
+                http._engine.deadlines._look()
+            assert repr(http._engine) == "<HttpEngine [Connections: 0 active, 1 idle]>"
+            assert (await http.get("/")).body == b"ok"
+            assert server.n_connections == 1
+            assert trace.outcomes == {"GET /": (4, 0)}
 
     run(test())
 
@@ -501,11 +584,12 @@ def test_a_duration_ends_with_the_reply() -> None:
     async def test() -> None:
         trace = Remembering()
         async with serving(in_turn(OK)) as server, client_of(server.url, trace) as http:
-            await http.get("/")
-            task = asyncio.ensure_future(http.get("/"))
-            response = await task
-            first, second = (duration_ns for duration_ns, _, _ in trace.steps["GET /"].answered)
-            assert response.elapsed_ns == second > 0
-            assert first > 0
+            responses = []
+            for _ in range(3):
+                task = asyncio.ensure_future(http.get("/"))
+                responses.append(await task)
+            durations_ns = [duration_ns for duration_ns, _, _ in trace.steps["GET /"].answered]
+            assert durations_ns == [response.elapsed_ns for response in responses]
+            assert min(durations_ns) > 0
 
     run(test())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import resource
 import socket
 import ssl
 from pathlib import Path
@@ -44,6 +46,51 @@ def test_no_such_socket(tmp_path: Path) -> None:
         async with client_of(f"http+unix://{str(tmp_path).replace('/', '%2F')}%2Fnone") as http:
             with pytest.raises(ConnectError, match=r"cannot connect to .*/none: no such file or directory"):
                 await http.get("/")
+
+    run(test())
+
+
+def test_no_file_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that may open no more files says so, and what to do."""
+
+    async def test() -> None:
+        engine = HttpEngine(HttpSettings(base_url="http://127.0.0.1:1"), Remembering())
+        http = engine.client()
+        with pytest.raises(ConnectError, match="connection refused"):
+            await http.get("/")
+        spare = [os.open(os.devnull, os.O_RDONLY)]
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (spare[0] + 1, limits[1]))
+        try:
+            with pytest.raises(ConnectError) as caught:
+                await http.get("/")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            os.close(spare[0])
+        assert caught.value.summary == "cannot connect to 127.0.0.1:1: too many open files"
+        assert "raise the limit (ulimit -n)" in str(caught.value)
+        await engine.close()
+
+    run(test())
+
+
+def test_a_full_unix_socket(tmp_path: Path) -> None:
+    """A Unix socket whose backlog is full does not make its client wait, as TCP does: it is tried until it has room."""
+
+    async def test() -> None:
+        path = str(tmp_path / "s")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(0)
+            async with client_of(f"http+unix://{path.replace('/', '%2F')}") as http:
+                pool = http._engine.route("GET", "/", None).pool
+                await pool.connect(5)  # waits to be accepted
+                with pytest.raises(RequestTimeoutError, match="timed out connecting"):
+                    await pool.connect(0.02)
+                another = asyncio.create_task(pool.connect(5))
+                await asyncio.sleep(0)
+                listener.accept()[0].close()
+                await another
 
     run(test())
 
