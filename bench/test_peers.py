@@ -130,6 +130,7 @@ SAID = [
     ("k9-python", "", {"k6.json": json.dumps(K6)}, Said(7741, 5, 2.0, 13.25, 59.0)),
     ("hybridpress", "", {"result.json": json.dumps(HYBRIDPRESS)}, Said(45740, 6, 2.0, 1.59, 12.5)),
     ("aiohttp", json.dumps(AIOHTTP), {}, Said(10, 0, 2.5, 6.0, 11.5)),
+    ("uvloop", json.dumps(AIOHTTP), {}, Said(10, 0, 2.5, 6.0, 11.5)),
 ]
 
 

@@ -60,12 +60,15 @@ def check(ok: object, name: str) -> bool:
         slot = running_slot.get()
     except LookupError:
         raise _nobody_runs("check()") from None
-    if ok and (tally := slot.checks.get(name)) is not None:
+    if not ok:
+        slot.check(name, ok=False)
+        return False
+    tally = slot.checks.get(name)
+    if tally is None:
+        slot.check(name, ok=True)
+    else:
         tally.passed += 1  # what nearly every check comes to
-        return True
-    holds = bool(ok)
-    slot.check(name, ok=holds)
-    return holds
+    return True
 
 
 class step:  # noqa: N801 (read as a statement: `async with step("log in")`)

@@ -91,7 +91,7 @@ def measure(peer: Peer, program: str, run: Run, number: int, server: Nginx, core
         command = ["taskset", "-c", str(cores.peers), *command]
     n_before, cpu_before = server.n_requests(), resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.monotonic()
-    watched = _watch(command, {**os.environ, **run.environment()}, run, server.pid)
+    watched = _watch(command, _environment(run), run, server.pid)
     wall_s = time.monotonic() - begun
     cpu, requests = resource.getrusage(resource.RUSAGE_CHILDREN), server.n_requests() - n_before
     complaint, said = watched.complaint, Said(None, 0)
@@ -134,6 +134,13 @@ class _Watched:
     exit_code: int = 0
     peak_mib: float = 0.0
     complaint: str = ""
+
+
+def _environment(run: Run) -> dict[str, str]:
+    """Ours, without what would have Python compile a peer's modules anew in each run; users do not run it so."""
+    environment = {**os.environ, **run.environment()}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
 
 
 def _watch(command: list[str], environment: dict[str, str], run: Run, server_pid: int) -> _Watched:

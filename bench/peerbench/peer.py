@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from peerbench.cases import Case
+from peerbench.cases import Case, Kind
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -154,11 +154,14 @@ class Peer:
     length_by: str = "its own word"
     latency_from: str = "send"
     can_pace: bool = False
+    kinds: tuple[Kind, ...] = ("get", "json", "post")
     must_pace: bool = False
     at_least_s: int = 0
     note: str = ""
 
     def suits(self, case: Case) -> bool:
+        if case.kind not in self.kinds:
+            return False
         return not self.must_pace if case.rate_per_s is None else self.can_pace
 
 

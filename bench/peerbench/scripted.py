@@ -109,6 +109,10 @@ def _aiohttp(program: str, run: Run) -> list[str]:
     return [program, str(SCRIPTS / "aiohttp_loop.py")]
 
 
+def _uvloop(program: str, run: Run) -> list[str]:
+    return [program, str(SCRIPTS / "uvloop_loop.py")]
+
+
 def _parse_said(output: str, run: Run) -> Said:
     return Said(**json.loads(output))
 
@@ -140,6 +144,17 @@ SCRIPTED = [
         latency_from="plan",
         can_pace=True,
         note="one worker process beside its coordinator, all accounting on",
+    ),
+    Peer(
+        "uvloop",
+        "Python",
+        Ours("uvloop"),
+        _uvloop,
+        _parse_said,
+        latency_from="plan",
+        can_pace=True,
+        kinds=("get",),
+        note="bare protocols that look at no reply, not a load tester: what Python on uvloop cannot be faster than",
     ),
     Peer("aiohttp", "Python", Ours("aiohttp"), _aiohttp, _parse_said, note="a bare loop on uvloop, not a load tester"),
     Peer(

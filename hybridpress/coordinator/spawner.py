@@ -27,7 +27,7 @@ from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
 _PR_SET_PDEATHSIG = 1
 _FORK = multiprocessing.get_context("fork")
 _GRACE_S = 2.0
-_LOOK_EVERY_S = 0.1
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Where a worker's samples are noted, and folded into an interval once a second.
 
-A sample costs the append of three integers; everything else happens in bulk, when a flush folds them.
+A sample costs the append of one or two integers; everything else happens in bulk, when a flush folds them.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,7 @@ from hybridpress.worker.health import Watch
 from hybridpress.worker.slots import Slots, SlotTrace
 
 POLL_S = 0.005
-"""How often a worker looks whether it may begin, or is done."""
+"""How often a worker looks whether all iterations have started, where their number ends the run."""
 GC_THRESHOLDS = (50_000, 20, 100)
 """What the collector has to look at is what starting makes, which stays, then what iterations leave behind in cycles,
 which is little: it may wait for more of it. With 10,000 slots that saves a quarter of the CPU of starting them.
@@ -90,6 +91,7 @@ class _Worker:
         self._slots: Slots | None = None
         self._begun: Begin | None = None
         self._drain_until_ns: int | None = None
+        self._heard = asyncio.Event()
 
     async def run(self) -> None:
         seat = self._seat
@@ -133,7 +135,7 @@ class _Worker:
     async def _begin(self, slots: Slots, reporter: Reporter, watch: Watch) -> None:
         """Wait for the order to begin, then for the instant it names, and open the gate."""
         while self._begun is None and not self._must_stop:
-            await asyncio.sleep(POLL_S)
+            await self._wait()
         if self._begun is None:
             return
         watch.begin()
@@ -142,7 +144,7 @@ class _Worker:
             slots.follow(self._pacer)
         else:
             while not self._must_stop and (ahead_ns := self._begun.start_ns - now_ns()) > 0:
-                await asyncio.sleep(min(POLL_S, ahead_ns / NS_PER_S))
+                await self._wait(ahead_ns / NS_PER_S)
             slots.follow(OpenGate(self._begun.iterations))
 
     async def _until_over(self, slots: Slots) -> int:
@@ -160,11 +162,20 @@ class _Worker:
             all_started = slots.gate.due_ns == NEVER_NS
             if now >= until_ns + grace_ns or (all_started and (now >= until_ns or begun.until_ns is None)):
                 break
-            next_end_ns = until_ns if now < until_ns else until_ns + grace_ns
-            await asyncio.sleep(min(POLL_S, max((next_end_ns - now) / NS_PER_S, 0)))
+            if now >= until_ns or begun.until_ns is None:
+                await self._wait(POLL_S)  # until the gate has nothing more
+            else:
+                await self._wait((until_ns - now) / NS_PER_S)
         n_unstarted = slots.gate.n_due(min(now_ns(), until_ns))
         slots.close()
         return n_unstarted
+
+    async def _wait(self, timeout_s: float | None = None) -> None:
+        """Wait for the next order, *timeout_s* at most."""
+        self._heard.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._heard.wait()
 
     @property
     def _must_stop(self) -> bool:
@@ -173,6 +184,7 @@ class _Worker:
     def _hear(self) -> None:
         """One order of the coordinator."""
         order = self._channel.receive()
+        self._heard.set()
         if order is None:
             # The coordinator is gone, however it went: there is nobody left to report to.
             os._exit(EXIT_BROKEN)

@@ -146,6 +146,8 @@ class Slot:
             end = clock()
             if end >= recorder.until_ns:
                 recorder.cut(end)
+                flush_ns = clock() - end  # neither this iteration's time nor the next one's
+                due, start, end = due + flush_ns, start + flush_ns, end + flush_ns
             note_service(end - start)
             if paced:
                 note_lateness(start - due)

@@ -129,6 +129,24 @@ def test_a_status_that_fails_fails_each_time() -> None:
     run(test())
 
 
+def test_what_is_counted_is_what_came() -> None:
+    """The bytes of a reply like one before are its own, not those of another request in between."""
+
+    async def test() -> None:
+        trace = Remembering()
+        async with (
+            serving(in_turn(OK, OK, NOT_FOUND, OK, NOT_FOUND, OK)) as server,
+            client_of(server.url, trace) as http,
+        ):
+            for path, expect in [("/", None), ("/", None), ("/x", 404), ("/", 200), ("/x", 404), ("/", None)]:
+                await http.get(path, expect=expect)
+            assert server.n_connections == 1
+            assert [bytes_in for _, _, bytes_in in trace.steps["GET /"].answered] == [len(OK)] * 4
+            assert [bytes_in for _, _, bytes_in in trace.steps["GET /x"].answered] == [len(NOT_FOUND)] * 2
+
+    run(test())
+
+
 def test_what_a_failed_status_says() -> None:
     """The step and the status group the failures, the reply's words are the example."""
 
@@ -202,8 +220,9 @@ def test_a_reply_that_nobody_asked_for_is_not_the_next_one() -> None:
             for _ in range(3):
                 assert (await http.get("/")).body == b"ok"
             answered.set()
-            while http._engine.live:
-                await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                while http._engine.live:
+                    await asyncio.sleep(0)
             assert (await http.get("/")).body == b"ok"
             assert (server.n_connections, len(server.requests)) == (2, 4)
             assert trace.outcomes == {"GET /": (4, 0)}
