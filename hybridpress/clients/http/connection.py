@@ -5,8 +5,8 @@ byte for byte, as long as its Date stands still; and the same head frames its bo
 bytes of a reply come at once, and begin with the head that the route was answered with last, they need no parser. That
 saves 1.5 to 2 µs of an exchange's 8 to 10 (bench/test_http_client.py). Whatever differs goes through the parser.
 
-A connection ends an exchange by resolving its future with the likely head, with None, or with the error that ended it: errors are values
-here, raised by who awaits, so none is ever "never retrieved".
+A connection ends an exchange by resolving its future with the likely head, with None (the parser read the reply), or
+with the error that ended it: errors are values here, raised by who awaits, so none is ever "never retrieved".
 """
 
 from __future__ import annotations
