@@ -1,0 +1,82 @@
+"""The rows that a database query gives, as a table, by way of SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hybridpress.errors import UsageError
+from hybridpress.vocab.mapped import find_file
+from hybridpress.vocab.packed import pack
+from hybridpress.vocab.table import Table
+
+if TYPE_CHECKING:
+    import sqlalchemy
+
+_ROWS_AT_ONCE = 10_000
+
+
+def build_sql(url: str, query: str, params: Mapping[str, Any], base: Path) -> Table:
+    """Each row a dict by column. Nothing is committed, and the connection is closed for good on return: a fork would
+    share it.
+
+    Raises:
+        UsageError: SQLAlchemy or the database's driver is not installed, the database cannot be reached, or the query
+            fails, gives no rows, or two columns of one name.
+    """
+    try:
+        import sqlalchemy
+    except ModuleNotFoundError:
+        raise UsageError('sql() needs SQLAlchemy; install it with: pip install "hybridpress[sql]"') from None
+    where = ""
+    try:
+        address = sqlalchemy.make_url(url)
+        where = f" from {address.render_as_string(hide_password=True)}"
+        engine = sqlalchemy.create_engine(_found(address, base), poolclass=sqlalchemy.NullPool)
+        try:
+            words = pack(_rows(engine, query, params))
+        finally:
+            engine.dispose()
+    except ModuleNotFoundError as error:
+        raise UsageError(f"sql(){where} needs a driver that is not installed: {error.name}") from None
+    except sqlalchemy.exc.NoSuchModuleError:
+        raise UsageError(f"sql(){where}: SQLAlchemy knows no such kind of database") from None
+    except sqlalchemy.exc.ArgumentError as error:
+        raise UsageError(f'sql() needs a URL such as "sqlite:///shop.db": {_told(error)}') from None
+    except sqlalchemy.exc.SQLAlchemyError as error:
+        raise UsageError(f"sql(){where}: {_told(error)}") from None
+    if not len(words):
+        raise UsageError(f"sql(){where}: the query gives no rows")
+    return words
+
+
+def _found(address: sqlalchemy.URL, base: Path) -> sqlalchemy.URL:
+    """The address of an SQLite file with its whole path; SQLite would make one that is not there."""
+    file = address.database
+    if address.get_backend_name() != "sqlite" or not file or file == ":memory:" or file.startswith("file:"):
+        return address
+    return address.set(database=str(find_file(file, base).absolute()))
+
+
+def _rows(engine: sqlalchemy.Engine, query: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    import sqlalchemy
+
+    with engine.connect() as connection:
+        # Streamed where the driver can: a result of millions is then never in memory twice.
+        streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
+        # Closed before the connection is: SQLite keeps its file open for a cursor that was not.
+        with streamed.execute(sqlalchemy.text(query), dict(params)) as result:
+            if not result.returns_rows:
+                raise UsageError("sql() needs a query that gives rows, such as a select")
+            names = list(result.keys())
+            if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+                raise UsageError(f'sql(): two columns are named "{twice[0]}"; give one another name with "as"')
+            for row in result:
+                yield dict(zip(names, row, strict=True))
+
+
+def _told(error: Exception) -> str:
+    """What the driver says, without SQLAlchemy's copy of the query and its link to the documentation."""
+    original = getattr(error, "orig", None)
+    return str(original or error).strip().partition("\n")[0].partition(" (Background on this error at")[0]
