@@ -17,10 +17,11 @@ from harness import ROUNDS_UNDER_PYTEST, Bench, Measured, main, measure
 from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
-from hybridpress.load.pacer import NEVER_NS, Pacer, Piece
+from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.metrics.interval import Health
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, check
+from hybridpress.units import NEVER_NS
 from hybridpress.worker.gate import Gate, OpenGate
 from hybridpress.worker.slots import Slots, SlotTrace
 

@@ -10,6 +10,8 @@ from hybridpress.errors import UsageError
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
+NEVER_NS = 2**63 - 1
+"""An instant that does not come: later than any clock, and still a machine's whole number."""
 
 _SECONDS_PER_UNIT = {"us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _FACTORS = {"": 1.0, "k": 1e3, "K": 1e3, "M": 1e6}
@@ -100,15 +102,23 @@ def parse_bytes(text: object) -> int:
 
 def format_duration(seconds: float) -> str:
     """Short words for a duration: 0.3 → "300ms", 90 → "1m30s", 2.5 → "2.5s"."""
+    return "".join(_duration_words(seconds, "", "m"))
+
+
+def format_span(seconds: float) -> str:
+    """The same in spaced words, for sentences: 0.25 → "250 ms", 90 → "1 min 30 s"."""
+    return " ".join(_duration_words(seconds, " ", "min"))
+
+
+def _duration_words(seconds: float, gap: str, minute: str) -> list[str]:
     if seconds < 0.9995:
-        return f"{seconds * 1e3:.3g}ms"
+        return [f"{seconds * 1e3:.3g}{gap}ms"]
     if seconds < 59.95:
-        return f"{seconds:.3g}s"
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, seconds_left = divmod(rest, 60)
-    words = [(hours, "h"), (minutes, "m"), (seconds_left, "s")]
-    return "".join(f"{number}{unit}" for number, unit in words if number)
+        return [f"{seconds:.3g}{gap}s"]
+    minutes, seconds_left = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    words = [(hours, "h"), (minutes, minute), (seconds_left, "s")]
+    return [f"{number}{gap}{unit}" for number, unit in words if number]
 
 
 def format_ms(milliseconds: float | None) -> str:

@@ -31,7 +31,7 @@ MAY_IMPORT = {
         "load": "errors units",
         "metrics": "errors units",
         "clients": "errors clock",
-        "vocab": "errors units",
+        "vocab": "errors units load",
         "press": "errors clock clients vocab",
         "scenario": "errors press vocab",
         "config": "errors machine units load metrics",

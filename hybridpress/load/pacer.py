@@ -14,8 +14,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-NEVER_NS = 2**63 - 1
-"""The due time of an iteration that is not planned: later than any clock."""
+from hybridpress.units import NEVER_NS
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ class ConstantRate:
 
     def n_arrivals(self, elapsed_s: float) -> int:
         """Iterations due in the first *elapsed_s*: one at 0, one whenever rate · t reaches a whole number."""
-        # 1.1 · 10 is 11.000000000000002: what is off by a rounding error is not one iteration more.
+        # 2.2 · 25 is 55.00000000000001: what is off by a rounding error is not one iteration more.
         n_exact = self.rate_per_s * elapsed_s
         return math.ceil(n_exact - 1e-9 - n_exact * 4e-16)
 

@@ -17,8 +17,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hybridpress.errors import UsageError
-from hybridpress.load.stages import Line, Reader, Stage, Wave, format_rate, format_span
-from hybridpress.units import NS_PER_S
+from hybridpress.load.stages import Line, Reader, Stage, Wave, format_rate
+from hybridpress.units import NS_PER_S, format_span
 
 if TYPE_CHECKING:
     from hybridpress.load.stages import Floats, Integers

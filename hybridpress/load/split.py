@@ -16,9 +16,9 @@ def deal(total: int, weights: Sequence[float]) -> list[int]:
     whole = sum(weights)
     if total < 0 or whole <= 0 or min(weights) < 0:
         raise ValueError(f"cannot deal {total} by weights {list(weights)}")
-    exact = [total * weight / whole for weight in weights]
-    shares = [int(part) for part in exact]
-    by_remainder = sorted(range(len(shares)), key=lambda i: (shares[i] - exact[i], i))
+    # Whole numbers stay whole: exact for totals of any size.
+    shares = [int(total * weight // whole) for weight in weights]
+    by_remainder = sorted(range(len(shares)), key=lambda i: (-(total * weights[i] % whole), i))
     for i in by_remainder[: total - sum(shares)]:
         shares[i] += 1
     return shares

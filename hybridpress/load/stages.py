@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from hybridpress.errors import UsageError
-from hybridpress.units import format_count, parse_count, parse_duration_s, parse_rate_per_s
+from hybridpress.units import format_count, format_span, parse_count, parse_duration_s, parse_rate_per_s
 
 if TYPE_CHECKING:
     import numpy as np
@@ -241,18 +241,6 @@ def _table(depth: float) -> tuple[Floats, Floats, Floats]:
 def format_rate(rate_per_s: float) -> str:
     """A rate for people: 1234.5 → "1,234.5", 0.0042 → "0.0042"."""
     return format_count(rate_per_s) if rate_per_s >= 1 or rate_per_s == 0 else f"{rate_per_s:.3g}"
-
-
-def format_span(seconds: float) -> str:
-    """A duration for people, in spaced words: 0.25 → "250 ms", 90 → "1 min 30 s"."""
-    if seconds < 0.9995:
-        return f"{seconds * 1e3:.3g} ms"
-    if seconds < 59.95:
-        return f"{seconds:.3g} s"
-    minutes, rest_s = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    words = [(hours, "h"), (minutes, "min"), (rest_s, "s")]
-    return " ".join(f"{number} {unit}" for number, unit in words if number)
 
 
 _ZERO = re.compile(r"0+(\.0*)?[kKM]?(/\w+)?")

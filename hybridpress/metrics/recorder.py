@@ -12,6 +12,7 @@ import numpy as np
 
 from hybridpress.metrics.histogram import Times
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, ErrorKey, Health, Interval, StepCounts
+from hybridpress.units import NEVER_NS
 
 MAX_ERROR_KINDS = 100
 """Different (kind, message) pairs kept by one worker in a run; the rest are counted under their kind alone."""
@@ -22,7 +23,6 @@ MAX_CHECKS = 1_000
 """Different names of checks kept by one worker in a run; the rest are counted as `OTHER_CHECKS`."""
 OTHER_CHECKS = "(other checks)"
 OTHER_MESSAGES = "(other messages)"
-NEVER_NS = 2**63 - 1
 
 
 def times_of(samples: array[int]) -> Times:

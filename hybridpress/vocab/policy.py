@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Literal, get_args
 
 from hybridpress.errors import UsageError
+from hybridpress.load.split import deal
 from hybridpress.units import format_count
 
 Name = Literal["random", "sequential", "shuffle", "partitioned", "per_slot", "once"]
@@ -85,10 +86,6 @@ class Policy:
 
 def parts_of(n_words: int, weights: Sequence[int]) -> list[range]:
     """A part of the words for each worker, in proportion to *weights*: by largest remainder, as iterations are."""
-    whole = sum(weights)
-    sizes = [n_words * weight // whole for weight in weights]
-    by_remainder = sorted(range(len(weights)), key=lambda k: (-(n_words * weights[k] % whole), k))
-    for k in by_remainder[: n_words - sum(sizes)]:
-        sizes[k] += 1
+    sizes = deal(n_words, weights)
     ends = list(accumulate(sizes))
     return [range(end - size, end) for size, end in zip(sizes, ends, strict=True)]

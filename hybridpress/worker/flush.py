@@ -42,7 +42,6 @@ class Reporter:
         """The last interval: all that was not told yet."""
         if self._handle is not None:
             self._handle.cancel()
-        if self._handle is not None:
             self._flush_seconds(now_ns())
         return self._recorder.flush(self._index, None, in_flight_since_ns, self._watch.take())
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Protocol
 
-from hybridpress.load.pacer import NEVER_NS
+from hybridpress.units import NEVER_NS
 
 
 class Gate(Protocol):

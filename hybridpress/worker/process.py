@@ -21,12 +21,12 @@ from hybridpress.config import RunConfig
 from hybridpress.errors import EXIT_BROKEN
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.ipc.messages import Begin, Broken, Done, Ready, Stop
-from hybridpress.load.pacer import NEVER_NS, Pacer, Piece
+from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, told
-from hybridpress.units import NS_PER_S
+from hybridpress.units import NEVER_NS, NS_PER_S
 from hybridpress.worker.flush import Reporter
 from hybridpress.worker.gate import OpenGate
 from hybridpress.worker.health import Watch

@@ -17,10 +17,10 @@ from hybridpress.clients.kit import Clients
 from hybridpress.clients.trace import Observer, Step
 from hybridpress.clock import now_ns
 from hybridpress.errors import ClientError
-from hybridpress.load.pacer import NEVER_NS
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, running_slot
 from hybridpress.scenario import message_of, told
+from hybridpress.units import NEVER_NS
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.timer import open_timer
 

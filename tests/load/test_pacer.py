@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.load.pacer import NEVER_NS, Pacer, Piece
+from hybridpress.load.pacer import Pacer, Piece
+from hybridpress.units import NEVER_NS
 
 delays = st.one_of(st.integers(1, 10_000).map(float), st.floats(0.5, 1e6))
 pieces = st.builds(Piece, st.just(0), st.integers(0, 10**15), delays, st.integers(0, 50))

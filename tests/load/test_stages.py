@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.load.stages import Line, Stage, Wave, format_rate, format_span
+from hybridpress.load.stages import Line, Stage, Wave, format_rate
+from hybridpress.units import format_span
 
 
 @pytest.mark.parametrize(

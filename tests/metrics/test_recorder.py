@@ -16,12 +16,12 @@ from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Health, Inter
 from hybridpress.metrics.recorder import (
     MAX_ERROR_KINDS,
     MAX_STEPS,
-    NEVER_NS,
     OTHER_MESSAGES,
     OTHER_STEPS,
     Recorder,
     times_of,
 )
+from hybridpress.units import NEVER_NS
 
 
 @dataclass(frozen=True)

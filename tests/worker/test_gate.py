@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.load.pacer import NEVER_NS, Pacer, Piece
+from hybridpress.load.pacer import Pacer, Piece
+from hybridpress.units import NEVER_NS
 from hybridpress.worker.gate import ClosedGate, Gate, OpenGate
 
 

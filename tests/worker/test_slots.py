@@ -20,11 +20,11 @@ from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
 from hybridpress.errors import ConnectError
-from hybridpress.load.pacer import NEVER_NS, Pacer, Piece
+from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.metrics.interval import CheckCounts, Health, Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, check, step
-from hybridpress.units import NS_PER_MS, NS_PER_S
+from hybridpress.units import NEVER_NS, NS_PER_MS, NS_PER_S
 from hybridpress.worker import slots as slots_module
 from hybridpress.worker.gate import Gate, OpenGate
 from hybridpress.worker.slots import CHECK_FAILED, WAKE_GAP_NS, Slots, SlotTrace, note_error

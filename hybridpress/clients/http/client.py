@@ -62,10 +62,11 @@ def _verb(method: str) -> Any:
         if options:
             return self.request(method, url, json=json, name=name, **options)
         has_body = json is not UNSET
-        request = self._remembered.get((method, url, name, has_body))
+        key = (method, url, name, has_body)
+        request = self._remembered.get(key)
         if request is not None:
             return exchange(request, encode_json(json) if has_body else None)
-        return self._first(method, url, name, json)
+        return self._first(key, method, url, name, json)
 
     ask.__name__ = method.lower()
     ask.__qualname__ = f"HttpClient.{method.lower()}"
@@ -88,8 +89,9 @@ class HttpClient:
             """Send a GET request; the options are those of `request`."""
             if options:
                 return self.request("GET", url, name=name, **options)
-            request = self._remembered.get(url if name is None else ("GET", url, name, False))
-            return self._first("GET", url, name) if request is None else exchange(request)
+            key = url if name is None else ("GET", url, name, False)
+            request = self._remembered.get(key)
+            return self._first(key, "GET", url, name) if request is None else exchange(request)
 
     post: _Verb = _verb("POST")
     put: _Verb = _verb("PUT")
@@ -168,19 +170,14 @@ class HttpClient:
                        decompress, expect)  # fmt: skip
         return self._follow(request, again, redirects)
 
-    def _first(self, method: str, url: str, name: str | None, json: Any = UNSET) -> Awaitable[Response]:
-        """Send a request that has nothing but these, and remember it for the next time."""
+    def _first(self, key: Key, method: str, url: str, name: str | None, json: Any = UNSET) -> Awaitable[Response]:
+        """Send a request that has nothing but these, and remember it under *key* for the next time."""
         has_body = json is not UNSET
         request = self._prepared(method, url, name=name, awaits_json=has_body)
-        self._remember(
-            request, url if method == "GET" and name is None and not has_body else (method, url, name, has_body)
-        )
-        return exchange(request, encode_json(json) if has_body else None)
-
-    def _remember(self, request: Request, key: Key) -> None:
         if len(self._remembered) >= MAX_REMEMBERED:
             self._remembered.clear()
         self._remembered[key] = request
+        return exchange(request, encode_json(json) if has_body else None)
 
     def _prepared(
         self,
@@ -342,7 +339,7 @@ class CookieClient(HttpClient):
     def _cookie(self, route: Route, target: str) -> str:
         return self._jar.header(route.pool.origin, target)
 
-    def _first(self, method: str, url: str, name: str | None, json: Any = UNSET) -> Awaitable[Response]:
+    def _first(self, key: Key, method: str, url: str, name: str | None, json: Any = UNSET) -> Awaitable[Response]:
         return self.request(method, url, name=name, json=json)  # never remembered: its cookies may be others by then
 
     async def _exchange(self, request: Request) -> Response:

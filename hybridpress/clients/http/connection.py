@@ -140,7 +140,6 @@ class Connection(asyncio.Protocol):
         """Close at once, whatever is under way."""
         self.closed = True
         self.likely = None
-        self.deadline_ns = NEVER
         self.future = None
         if self.transport is not None:
             self.transport.abort()
@@ -304,7 +303,6 @@ class Connection(asyncio.Protocol):
         assert future is not None
         chunks = self.chunks
         self.end_ns = now_ns()
-        self.deadline_ns = NEVER
         self.head = head
         self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         usable = self.keep_alive and not self.surplus and not self.sending and not self.paused
