@@ -40,7 +40,7 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _tell_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:  # noqa: FBT001 (click's way)
+def _tell_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if not is_asked or ctx.resilient_parsing:
         return
     import platform

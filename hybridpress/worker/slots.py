@@ -25,7 +25,7 @@ from hybridpress.units import NEVER_NS
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.timer import open_timer
 
-WAKE_GAP_NS = 150_000
+WAKE_GAP_NS = 300_000
 """Wakes are at least so far apart: at high rates one wake starts all that came due in between.
 
 A wake from idle costs more than a request does (bench/README.md), and the wait for it is half of this on average.

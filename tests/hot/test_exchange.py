@@ -21,9 +21,7 @@ Way = Callable[[Awaitable[Response]], Awaitable[Response]]
 
 
 @asynccontextmanager
-async def warm(
-    trace: Remembering | None = None, n: int = 1, **settings: Any
-) -> AsyncIterator[tuple[HttpClient, Server]]:
+async def warm(trace: Trace | None = None, n: int = 1, **settings: Any) -> AsyncIterator[tuple[HttpClient, Server]]:
     """A client with *n* connections at rest, whose next reply is likely to be as the last one."""
     async with serving(in_turn(OK)) as server, client_of(server.url, trace, **settings) as http:
         await asyncio.gather(*(http.get("/") for _ in range(n)))
