@@ -9,12 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+from hybridpress.load.profile import constant, curve, hold, ramp, sine, spike, steps
 from hybridpress.press import Press, check, step
 
 if TYPE_CHECKING:
     from hybridpress.metrics.result import Result
 
-__all__ = ["Press", "Result", "__version__", "check", "step"]
+__all__ = [
+    # what a scenario is made of
+    "Press", "check", "step",
+    # the rate over time: profile = ramp(0, 500, "1m") + hold("5m")
+    "constant", "curve", "hold", "ramp", "sine", "spike", "steps",
+    # what a run returns
+    "Result", "__version__",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -22,7 +22,7 @@ FRONT = "__init__"
 MAY_IMPORT = {
     room: set(rooms.split())
     for room, rooms in {
-        "__init__": "errors metrics press",
+        "__init__": "errors load metrics press",
         "__main__": "cli",
         "errors": "",
         "clock": "",
