@@ -16,13 +16,19 @@ if TYPE_CHECKING:
     from hybridpress.metrics.result import Result
 
 __all__ = [
-    # what a scenario is made of
-    "Press", "check", "step",
-    # the rate over time: profile = ramp(0, 500, "1m") + hold("5m")
-    "constant", "curve", "hold", "ramp", "sine", "spike", "steps",
-    # what a run returns
-    "Result", "__version__",
-]  # fmt: skip
+    "Press",
+    "Result",
+    "__version__",
+    "check",
+    "constant",
+    "curve",
+    "hold",
+    "ramp",
+    "sine",
+    "spike",
+    "step",
+    "steps",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,6 +27,7 @@ MAY_IMPORT = {
         "errors": "",
         "clock": "",
         "machine": "",
+        "control": "errors",
         "units": "errors",
         "load": "errors units",
         "metrics": "errors units",
@@ -37,14 +38,14 @@ MAY_IMPORT = {
         "config": "errors machine units load metrics",
         "ipc": "errors load metrics config",
         "worker": "errors clock machine units load metrics clients vocab press scenario config ipc",
-        "coordinator": "errors clock units load metrics config ipc",
+        "coordinator": "errors clock control units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock machine units load metrics clients vocab press scenario config ipc worker coordinator "
-        "report web cluster target",
-        "cli": "errors units metrics press scenario config report target run",
+        "run": "errors clock control machine units load metrics clients vocab press scenario config ipc worker "
+        "coordinator report web cluster target",
+        "cli": "errors control units metrics press scenario config report target run",
     }.items()
 }
 

@@ -11,8 +11,11 @@ from typing import Protocol
 from hybridpress.clock import now_ns, suspended_ns
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
+from hybridpress.coordinator.helm import Helm
+from hybridpress.coordinator.keys import Typing
 from hybridpress.coordinator.spawner import Exited, Forked, Spawner
 from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
 from hybridpress.metrics.interval import Interval
 
@@ -42,6 +45,8 @@ class Coordinator:
         self._deaf: set[int] = set()
         self._over = asyncio.Event()
         self.state = RunState(config, now_ns())
+        self.helm = Helm(self.state, self._act)
+        """Takes commands for the run, from wherever."""
 
     async def run(self) -> RunState:
         """Conduct the run to its end. Ctrl-C once drains, twice kills."""
@@ -54,9 +59,18 @@ class Coordinator:
         for worker in range(len(self.state.workers)):
             self._spawner.fork(worker)
         ticker = loop.create_task(self._tick())
+        typing = Typing("qps" if self.state.config.is_paced else "slots", self._typed)
         try:
+            try:
+                await self.helm.serve()
+            except HybridpressError as error:
+                # Nobody may ever want to change this run: that is no reason not to have it.
+                self._act([self.state.note(now_ns(), "no_control", str(error))])
+            typing.begin()
             await self._over.wait()
         finally:
+            typing.close()
+            await self.helm.close()
             ticker.cancel()
             loop.remove_reader(self._spawner.fileno())
             for worker, channel in self._channels.items():
@@ -69,6 +83,11 @@ class Coordinator:
         while True:
             await asyncio.sleep(TICK_S)
             self._act(self.state.ticked(now_ns(), suspended_ns() - before_ns))
+
+    def _typed(self, command: str) -> None:
+        reply = self.helm.obey(command)
+        if not reply["ok"]:
+            self._listener.event(self.state.status(now_ns())["elapsed_s"], reply["text"])
 
     def _interrupted(self) -> None:
         self._act(self.state.interrupted(now_ns()))

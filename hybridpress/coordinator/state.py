@@ -264,6 +264,10 @@ class RunState:
         )
         return [self._happened(now_ns, "worker_overdue", text), *(Kill(number) for number in overdue)]
 
+    def note(self, now_ns: int, kind: str, text: str) -> Action:
+        """Something happened that is to be in the result."""
+        return self._happened(now_ns, kind, text)
+
     # what the user may change meanwhile; each raises a UsageError where it cannot be
 
     def set_qps(self, rate_per_s: float, now_ns: int) -> list[Action]:
