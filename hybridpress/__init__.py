@@ -9,12 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+from hybridpress.load.profile import constant, curve, hold, ramp, sine, spike, steps
 from hybridpress.press import Press, check, step
 
 if TYPE_CHECKING:
     from hybridpress.metrics.result import Result
 
-__all__ = ["Press", "Result", "__version__", "check", "step"]
+__all__ = [
+    "Press",
+    "Result",
+    "__version__",
+    "check",
+    "constant",
+    "curve",
+    "hold",
+    "ramp",
+    "sine",
+    "spike",
+    "step",
+    "steps",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import math
 import os
 import random
 import re
@@ -19,8 +20,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hybridpress.errors import UsageError
-from hybridpress.load.plan import ConstantRate
+from hybridpress.load.profile import Profile
 from hybridpress.load.split import deal
+from hybridpress.load.wanted import contradictions, rate_profile, replaced_by, slot_profile
+from hybridpress.load.words import Csv, one_of, parse_catch_up, parse_profile, parse_scale, parse_words
 from hybridpress.machine import can_pin, n_cpus, why_not_ours
 from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
 
@@ -129,6 +132,14 @@ def _parse_readable_file(value: Any) -> str:
     return str(value)
 
 
+def _parse_csv(value: Any) -> Csv:
+    path = _parse_readable_file(value)
+    try:
+        return Csv(path, Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f'must be a CSV file that can be read, but "{path}" cannot: {error}') from None
+
+
 def _parse_writable_file(value: Any) -> str:
     if not isinstance(value, str | os.PathLike):
         raise UsageError(f"must be the path of a file, got {value!r}")
@@ -168,6 +179,69 @@ class RunConfig:
             "Iterations started a second, over all processes: 500, 2.5k, 30/m. Left out: as fast as the slots go.",
             "RATE",
             "unpaced",
+        ),
+    )
+    stages: tuple[str, ...] = _knob(
+        (),
+        Knob(
+            "stage",
+            parse_words,
+            "Over TIME go straight from the rate before to RATE; may be repeated. The first begins at --qps, or at 0.",
+            "TIME:RATE",
+            is_repeated=True,
+        ),
+    )
+    profile: Profile | None = _knob(
+        None,
+        Knob(
+            "profile",
+            parse_profile,
+            'The rate over time, as a sum of calls: "ramp(0, 500, 1m) + hold(5m)". See "Load" below.',
+            "WORDS",
+        ),
+    )
+    rate_csv: Csv | None = _knob(
+        None,
+        Knob("rate_csv", _parse_csv, "The rate over time, from a CSV file with rows of seconds,rate.", "FILE"),
+    )
+    rate_scale: float = _knob(
+        1.0, Knob("rate_scale", parse_scale, "Multiply the rates of --rate-csv by this.", "FACTOR", "1")
+    )
+    arrivals: str = _knob(
+        "uniform",
+        Knob(
+            "arrivals",
+            one_of("uniform", "poisson"),
+            "uniform: evenly; poisson: at random, as users who know nothing of one another; --seed repeats it.",
+            "KIND",
+            "uniform",
+        ),
+    )
+    late: str = _knob(
+        "wait",
+        Knob(
+            "late",
+            one_of("wait", "drop"),
+            "What is due while all slots are busy: wait starts it later, drop leaves it out; both are counted.",
+            "POLICY",
+            "wait",
+        ),
+    )
+    catch_up: float | None = _knob(
+        None,
+        Knob(
+            "catch_up", parse_catch_up, "A plan that is late goes at most so many times its rate.", "FACTOR", "no limit"
+        ),
+    )
+    slot_stages: tuple[str, ...] = _knob(
+        (),
+        Knob(
+            "slot_stage",
+            parse_words,
+            "Unpaced: over TIME go from the number of slots before to N; may be repeated. The first begins at "
+            "--concurrent, or at 0.",
+            "TIME:N",
+            is_repeated=True,
         ),
     )
     concurrent: int = _knob(10, Knob("concurrent", parse_count, "Slots (virtual users) over all processes.", "N", "10"))
@@ -233,10 +307,23 @@ class RunConfig:
             is_flag=True,
         ),
     )
+    control: str | None = _knob(
+        None,
+        Knob(
+            "control",
+            _parse_writable_file,
+            "The socket by which `hybridpress ctl` changes the run while it runs.",
+            "FILE",
+            "one of its own",
+        ),
+    )
     json: str | None = _knob(None, Knob("json", _parse_writable_file, "Write the result to this file.", "FILE"))
     quiet: bool = _knob(
         False, Knob("quiet", _parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
     )
+
+    slot_profile: Profile | None = None
+    """How many slots press over time, where --slot-stage says so; `concurrent` is then the most of them."""
 
     @classmethod
     def build(cls, scenario: str, layers: Sequence[Layer]) -> RunConfig:
@@ -256,6 +343,8 @@ class RunConfig:
                 # A stronger layer's choice of an end replaces a weaker layer's other choice.
                 values.pop("duration_s", None)
                 values.pop("iterations", None)
+            for weaker in replaced_by(given):
+                values.pop(weaker, None)
             for name, value in given.items():
                 attribute = fields.get(name)
                 if attribute is None:
@@ -265,21 +354,32 @@ class RunConfig:
                 try:
                     parsed = knobs()[attribute].parse(value)
                 except UsageError as error:
-                    mistakes.append(f"{layer.label(name)} {error}")
+                    mistakes += [f"{layer.label(name)} {mistake}" for mistake in error.mistakes]
                     continue
                 if attribute == "params":
                     parsed = values.get("params", {}) | parsed
                 values[attribute] = parsed
+        if "slot_stages" in values:
+            values.setdefault("concurrent", 0)
         config = cls(scenario=scenario, **values)
 
         def label(attribute: str) -> str:
             knob = knobs()[attribute]
             return label_of[attribute](knob.name) if attribute in label_of else knob.flag
 
-        mistakes += config._contradictions(label)
+        loads: dict[str, Profile | None] = {}
+        for name, load in (("profile", rate_profile), ("slot_profile", slot_profile)):
+            try:
+                loads[name] = load(config, label)
+            except UsageError as error:
+                mistakes += error.mistakes
+        config = dataclasses.replace(config, **loads)  # type: ignore[arg-type]  # each has its own
+        if config.slot_profile is not None:
+            config = dataclasses.replace(config, concurrent=max(math.ceil(config.slot_profile.peak_rate), 1))
+        mistakes += config._contradictions(label)  # noqa: SLF001 (one of our own)
         if mistakes:
             raise UsageError(mistakes)
-        return config._filled()
+        return config._filled()  # noqa: SLF001 (the same)
 
     def _contradictions(self, label: Callable[[str], str]) -> list[str]:
         mistakes = []
@@ -291,6 +391,7 @@ class RunConfig:
             mistakes.append(f"{label('timeout_s')} must be above 0")
         if self.start_timeout_s == 0:
             mistakes.append(f"{label('start_timeout_s')} must be above 0")
+        mistakes += contradictions(self, label)
         if self.processes > self.concurrent:
             mistakes.append(
                 f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
@@ -308,14 +409,15 @@ class RunConfig:
         if not self.processes:
             changes["processes"] = min(n_cpus(), self.concurrent)
         if self.duration_s is None and self.iterations is None:
-            changes["duration_s"] = DEFAULT_DURATION_S
+            load = self.slot_profile or self.profile
+            changes["duration_s"] = DEFAULT_DURATION_S if load is None or load.is_endless else load.duration_s
         if self.seed is None:
             changes["seed"] = random.SystemRandom().randrange(2**31)
         return dataclasses.replace(self, **changes)
 
     @property
     def is_paced(self) -> bool:
-        return self.qps is not None
+        return self.profile is not None
 
     @property
     def slots_by_worker(self) -> list[int]:
@@ -324,18 +426,26 @@ class RunConfig:
 
     @property
     def n_planned(self) -> int | None:
-        """How many iterations the plan holds; None when nothing but the time limits an unpaced run."""
+        """How many iterations the plan holds; None when only the time limits them, or chance decides."""
         if self.iterations is not None:
             return self.iterations
-        if self.qps is None:
+        if self.profile is None or self.arrivals == "poisson":
             return None
         assert self.duration_s is not None
-        return ConstantRate(self.qps).n_arrivals(self.duration_s)
+        return self.profile.n_arrivals(self.duration_s)
 
     def as_settings(self) -> dict[str, Any]:
         """Every knob by its name and value, as the result and the report show them."""
         settings = {knob.name: getattr(self, attribute) for attribute, knob in knobs().items()}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+        return {name: _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Profile):
+        return value.describe()
+    if isinstance(value, Csv):
+        return value.path
+    return list(value) if isinstance(value, tuple) else value
 
 
 def knobs() -> dict[str, Knob]:

@@ -86,8 +86,9 @@ class Spawner:
         return self._connection.fileno()
 
     def fork(self, worker: int) -> None:
-        """Ask for worker number *worker*."""
-        self._connection.send(worker)
+        """Ask for worker number *worker*. Of a spawner that is gone there will be news by itself."""
+        with suppress(OSError):
+            self._connection.send(worker)
 
     def receive(self) -> News | None:
         """The next news; None when the spawner is gone."""

@@ -91,6 +91,8 @@ class Interval:
     failed: int = 0
     dropped: int = 0
     in_flight: int = 0
+    held: int = 0
+    """Started later than a slot was free for them, because catching up is bounded."""
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     lateness: Histogram = field(default_factory=Histogram)
@@ -116,6 +118,7 @@ class Interval:
         self.completed += other.completed
         self.failed += other.failed
         self.dropped += other.dropped
+        self.held += other.held
         self.response.merge(other.response)
         self.service.merge(other.service)
         self.lateness.merge(other.lateness)

@@ -41,6 +41,8 @@ class Conditions:
     busiest_worker_cpu_pct: float
     slots_were_exhausted: bool
     suspended_s: float = 0.0
+    saturation: str = ""
+    """What was found to be in the way when the plan could not be held; empty where nothing was."""
 
 
 def judge(total: Interval, conditions: Conditions) -> tuple[Verdict, list[Reason]]:
@@ -110,6 +112,8 @@ def _late_starts(total: Interval, conditions: Conditions) -> Reason | None:
             f"all slots were busy when iterations were due (lateness p99 {lateness}{unstarted}): the QPS asked for "
             "needs more --concurrent, or is beyond the server's peak = concurrent / response time"
         )
+        if conditions.saturation:
+            text += f"; {conditions.saturation}"
         return Reason("slots_exhausted", "degraded", text)
     late_ms = _usual_worst_ms(total.lateness)
     if late_ms < LATE_DEGRADED_MS:

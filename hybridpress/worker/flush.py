@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from hybridpress.clock import now_ns
 from hybridpress.ipc.channel import WorkerEnd
@@ -10,6 +11,7 @@ from hybridpress.ipc.messages import Counts, Measured
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.units import NS_PER_S
+from hybridpress.worker.gate import Late
 from hybridpress.worker.health import Watch
 from hybridpress.worker.slots import Slots
 
@@ -19,21 +21,24 @@ COUNTS_GAP_S = 0.1
 class Reporter:
     """Sends Counts and Measured from `begin` to `end`. Owns the counts' running sums."""
 
-    def __init__(self, worker: int, channel: WorkerEnd, recorder: Recorder, slots: Slots, watch: Watch) -> None:
+    def __init__(
+        self, worker: int, channel: WorkerEnd, recorder: Recorder, slots: Slots, watch: Watch, late: Late | None = None
+    ) -> None:
         self._worker = worker
         self._channel = channel
         self._recorder = recorder
         self._slots = slots
         self._watch = watch
+        self._late = Late() if late is None else late
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self._start_ns = 0
         self._index = 0
         self._n_failed = 0
 
-    def begin(self, start_ns: int) -> None:
-        """The run's first second begins at *start_ns*."""
-        self._start_ns = start_ns
+    def begin(self, start_ns: int, index: int = 0) -> None:
+        """The run's first second begins at *start_ns*; the first that is told is number *index*."""
+        self._start_ns, self._index = start_ns, index
         self._recorder.until_ns = self._boundary_ns()
         self._recorder.cut = self._flush_seconds
         self._handle = self._loop.call_later(COUNTS_GAP_S, self._tick)
@@ -43,7 +48,7 @@ class Reporter:
         if self._handle is not None:
             self._handle.cancel()
             self._flush_seconds(now_ns())
-        return self._recorder.flush(self._index, None, in_flight_since_ns, self._watch.take())
+        return self._flushed(None, in_flight_since_ns)
 
     def _boundary_ns(self) -> int:
         return self._start_ns + (self._index + 1) * NS_PER_S
@@ -56,11 +61,17 @@ class Reporter:
     def _flush_seconds(self, until_ns: int) -> None:
         """Tell every whole second that lies before *until_ns*."""
         while until_ns >= (end_ns := self._boundary_ns()):
-            interval = self._recorder.flush(self._index, end_ns, self._slots.running_since_ns(), self._watch.take())
+            interval = self._flushed(end_ns, self._slots.running_since_ns())
             self._index += 1
             self._n_failed += interval.failed
             self._recorder.until_ns = self._boundary_ns()
             self._channel.send(Measured(self._worker, interval))
+
+    def _flushed(self, end_ns: int | None, in_flight_since_ns: list[int]) -> Interval:
+        interval = self._recorder.flush(self._index, end_ns, in_flight_since_ns, self._watch.take())
+        interval.dropped, interval.held = self._late.dropped, self._late.held
+        self._late.dropped = self._late.held = 0
+        return interval
 
     def _counts(self) -> Counts:
         now = now_ns()
@@ -68,5 +79,12 @@ class Reporter:
         n_ended = self._recorder.n_ended
         n_failed = self._n_failed + self._recorder.n_failed
         return Counts(
-            self._worker, now, n_ended + in_flight, n_ended - n_failed, n_failed, in_flight, self._slots.gate.n_due(now)
+            self._worker,
+            now,
+            n_ended + in_flight,
+            n_ended - n_failed,
+            n_failed,
+            in_flight,
+            self._slots.gate.n_due(now),
+            time.process_time_ns(),
         )

@@ -20,16 +20,15 @@ from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig
 from hybridpress.errors import EXIT_BROKEN
 from hybridpress.ipc.channel import WorkerEnd
-from hybridpress.ipc.messages import Begin, Broken, Done, Ready, Stop
-from hybridpress.load.pacer import Pacer, Piece
+from hybridpress.ipc.messages import Begin, Broken, Done, Ready
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, told
 from hybridpress.units import NEVER_NS, NS_PER_S
 from hybridpress.worker.flush import Reporter
-from hybridpress.worker.gate import OpenGate
 from hybridpress.worker.health import Watch
+from hybridpress.worker.orders import Orders
 from hybridpress.worker.slots import Slots, SlotTrace
 
 POLL_S = 0.005
@@ -87,14 +86,11 @@ class _Worker:
     def __init__(self, seat: Seat, channel: WorkerEnd) -> None:
         self._seat = seat
         self._channel = channel
-        self._pacer = Pacer()
-        self._slots: Slots | None = None
-        self._begun: Begin | None = None
-        self._drain_until_ns: int | None = None
+        self._orders = Orders(seat.worker, seat.config, channel.send)
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
-        seat = self._seat
+        seat, orders = self._seat, self._orders
         loop = asyncio.get_running_loop()
         gc.set_threshold(*GC_THRESHOLDS)
         recorder = Recorder(paced=seat.config.is_paced)
@@ -109,7 +105,6 @@ class _Worker:
             takes_word=seat.shape.takes_word,
             seed=seat.config.seed,
         )
-        self._slots = slots
         watch = Watch(loop)  # before the slots start: they may use up the open files, of which it needs one
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
@@ -120,55 +115,53 @@ class _Worker:
         texts = tuple(dict.fromkeys(told(error) for error in failures))
         self._channel.send(Ready(seat.worker, os.getpid(), len(slots), texts))
 
-        reporter = Reporter(seat.worker, self._channel, recorder, slots, watch)
-        await self._begin(slots, reporter, watch)
-        n_unstarted = await self._until_over(slots)
-        await slots.drain(self._drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S))
+        reporter = Reporter(seat.worker, self._channel, recorder, slots, watch, orders.late)
+        begun = await self._begin(slots, reporter, watch)
+        n_unstarted = await self._until_over() if begun else 0
+        slots.close()
+        await slots.drain(orders.drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S))
+        await orders.close()
         interval = reporter.end(slots.given_up_ns)
-        interval.dropped = n_unstarted
+        interval.dropped += n_unstarted
         watch.close()
         self._channel.send(Done(seat.worker, interval, slots.last_start_ns(), recorder.last_end_ns))
         await slots.stop(seat.config.timeout_s)
         await clients.close()
         loop.remove_reader(self._channel.fileno())
 
-    async def _begin(self, slots: Slots, reporter: Reporter, watch: Watch) -> None:
-        """Wait for the order to begin, then for the instant it names, and open the gate."""
-        while self._begun is None and not self._must_stop:
+    async def _begin(self, slots: Slots, reporter: Reporter, watch: Watch) -> bool:
+        """Wait for the order to begin, then for the instant it names, and open the gate. Whether it came to that."""
+        orders = self._orders
+        while orders.begun is None and not orders.must_stop:
             await self._wait()
-        if self._begun is None:
-            return
-        watch.begin()
-        reporter.begin(self._begun.start_ns)
-        if self._begun.pace is not None:
-            slots.follow(self._pacer)
-        else:
-            while not self._must_stop and (ahead_ns := self._begun.start_ns - now_ns()) > 0:
-                await self._wait(ahead_ns / NS_PER_S)
-            slots.follow(OpenGate(self._begun.iterations))
-
-    async def _until_over(self, slots: Slots) -> int:
-        """Wait until all that was planned has started, the time is over, or the coordinator says stop; start nothing
-        from then on. Returns how many were due and never started.
-        """
-        begun = self._begun
+        begun: Begin | None = orders.begun
         if begun is None:
-            slots.close()
-            return 0
-        until_ns = NEVER_NS if begun.until_ns is None else begun.until_ns
-        grace_ns = int(CATCH_UP_S * NS_PER_S) if begun.pace is not None else 0
-        while not self._must_stop:
-            now = now_ns()
-            all_started = slots.gate.due_ns == NEVER_NS
-            if now >= until_ns + grace_ns or (all_started and (now >= until_ns or begun.until_ns is None)):
+            return False
+        watch.begin()
+        reporter.begin(begun.start_ns, begun.first_index)
+        slots.resize(begun.n_slots)
+        while begun.leg is None and not orders.must_stop and (ahead_ns := begun.start_ns - now_ns()) > 0:
+            await self._wait(ahead_ns / NS_PER_S)
+        orders.conduct(slots)
+        return True
+
+    async def _until_over(self) -> int:
+        """Wait until all that was planned has started, the time is over, or the coordinator says stop. Returns how many
+        were due and never started.
+        """
+        orders = self._orders
+        gate = orders.gate
+        while not orders.must_stop:
+            now, gate = now_ns(), orders.gate
+            until_ns = NEVER_NS if orders.until_ns is None else orders.until_ns
+            grace_ns = int(CATCH_UP_S * NS_PER_S) if self._seat.config.is_paced else 0
+            if now >= until_ns + grace_ns or (gate.is_over and (now >= until_ns or until_ns == NEVER_NS)):
                 break
-            if now >= until_ns or begun.until_ns is None:
+            if until_ns == NEVER_NS or now >= until_ns:
                 await self._wait(POLL_S)  # until the gate has nothing more
             else:
                 await self._wait((until_ns - now) / NS_PER_S)
-        n_unstarted = slots.gate.n_due(min(now_ns(), until_ns))
-        slots.close()
-        return n_unstarted
+        return gate.n_due(now_ns() if orders.must_stop else NEVER_NS)
 
     async def _wait(self, timeout_s: float | None = None) -> None:
         """Wait for the next order, *timeout_s* at most."""
@@ -177,10 +170,6 @@ class _Worker:
             async with asyncio.timeout(timeout_s):
                 await self._heard.wait()
 
-    @property
-    def _must_stop(self) -> bool:
-        return self._drain_until_ns is not None
-
     def _hear(self) -> None:
         """One order of the coordinator."""
         order = self._channel.receive()
@@ -188,14 +177,4 @@ class _Worker:
         if order is None:
             # The coordinator is gone, however it went: there is nobody left to report to.
             os._exit(EXIT_BROKEN)
-        if isinstance(order, Begin):
-            self._begun = order
-            if order.pace is not None:
-                self._pacer.apply(order.pace)
-        elif isinstance(order, Piece):
-            self._pacer.apply(order)
-            if self._slots is not None:
-                self._slots.follow(self._pacer)  # slots that wait may be due earlier now
-        else:
-            assert isinstance(order, Stop)
-            self._drain_until_ns = order.drain_until_ns
+        self._orders.obey(order)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.ipc.messages import Counts, Measured, Report
-from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.units import NS_PER_MS, NS_PER_S
@@ -22,6 +21,7 @@ from hybridpress.worker.flush import COUNTS_GAP_S, Reporter
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.health import Watch
 from hybridpress.worker.slots import Slots
+from tests.load import series
 
 START_NS = 1_000 * NS_PER_S
 
@@ -236,8 +236,7 @@ def test_a_second_that_nobody_told_before_the_end(worker: Worker) -> None:
 
 def test_the_backlog(worker: Worker) -> None:
     """What is due and was not taken waits for a slot."""
-    pacer = Pacer()
-    pacer.apply(Piece(0, START_NS, float(10 * NS_PER_MS), 100))
+    pacer = series.series(series.leg(START_NS, float(10 * NS_PER_MS), 100))
     for _ in range(3):
         pacer.take()
     worker.gate = pacer
