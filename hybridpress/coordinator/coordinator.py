@@ -10,7 +10,7 @@ from typing import Protocol
 
 from hybridpress.clock import now_ns, suspended_ns
 from hybridpress.config import RunConfig
-from hybridpress.coordinator.spawner import Exited, Forked, Spawner
+from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spawner
 from hybridpress.coordinator.state import (
     Action,
     Draining,
@@ -90,6 +90,8 @@ class Coordinator:
             asyncio.get_running_loop().add_reader(channel.fileno(), self._worker_reports, news.worker)
         elif isinstance(news, Exited):
             self._worker_is_gone(news.worker, news.exit_code)
+        elif isinstance(news, CpuWorkerExited):
+            self._act(self.state.cpu_worker_exited(news.number, news.pid, news.exit_code, now_ns()))
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())

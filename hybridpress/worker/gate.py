@@ -16,7 +16,8 @@ from hybridpress.units import NEVER_NS
 class Gate(Protocol):
     """The next iteration may begin once the clock reaches `due_ns`; NEVER_NS: none will, as things stand."""
 
-    due_ns: int
+    @property
+    def due_ns(self) -> int: ...
 
     @property
     def take(self) -> Callable[[], int]:

@@ -189,7 +189,7 @@ class Slots:
         """The slot whose iteration was the last to end."""
         self.started_ns = [0] * len(numbers)
         """When each slot's iteration started; below 0: it has ended, and none runs."""
-        self._slots = [Slot(self, i, press.in_slot(n, worker, clients)) for i, n in enumerate(numbers)]
+        self._slots = [self.make_slot(i, press.in_slot(n, worker, clients)) for i, n in enumerate(numbers)]
         self._loop = asyncio.get_running_loop()
         self._timer = open_timer(self._loop, self._wake)
         self._armed_ns = NEVER_NS
@@ -203,6 +203,10 @@ class Slots:
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def make_slot(self, index: int, press: Press) -> Slot:
+        """Other kinds of slots have another turn (`hybridpress.worker.staged`)."""
+        return Slot(self, index, press)
 
     async def start(self) -> list[BaseException]:
         """Every slot's start(); a slot whose start() fails will not press. Returns the errors."""
