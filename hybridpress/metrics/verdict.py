@@ -22,6 +22,7 @@ LATE_DEGRADED_MS, LATE_INVALID_MS = 10.0, 100.0
 LAG_DEGRADED_MS, LAG_INVALID_MS = 10.0, 100.0
 CPU_SATURATED_PCT = 95.0
 N_HICCUPS = 2
+UNSTARTED_SHARE = 0.01
 INLINE_DEGRADED_SHARE = 0.05
 """So much of the loops' time in prepare() and verify() is a visible part of the times measured."""
 BUSY_SHARE = 0.85
@@ -181,9 +182,21 @@ def _late_starts(total: Interval, conditions: Conditions) -> Reason | None:
         return Reason("slots_exhausted", "degraded", text)
     late_ms = _usual_worst_ms(total.lateness)
     if late_ms < LATE_DEGRADED_MS:
-        return None
+        return _never_started(total, conditions)
     text = f"iterations started late by {format_ms(late_ms)} at p99 though slots were free: the generator was too slow"
     return Reason("late_starts", "invalid" if late_ms >= LATE_INVALID_MS else "degraded", text)
+
+
+def _never_started(total: Interval, conditions: Conditions) -> Reason | None:
+    """What was on time says nothing of what never was."""
+    n_unstarted = conditions.n_unstarted
+    if n_unstarted < UNSTARTED_SHARE * (total.started + n_unstarted) or not n_unstarted:
+        return None
+    text = (
+        f"{format_count(n_unstarted)} iterations were due and never started though not all slots were in flight: "
+        "the generator was too slow, or calls that had timed out still held their slots"
+    )
+    return Reason("late_starts", "degraded", text)
 
 
 def _saturated_cpu(conditions: Conditions) -> Reason | None:
