@@ -236,7 +236,8 @@ def _wrong_work(name: str, function: Any, wanted: list[str]) -> str | None:
     """What is wrong with a method of CPU work, which is called with exactly *wanted*; None when nothing is."""
     if not callable(function):
         return f"{name} must be a method, but it is {function!r}"
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(is_kind(function) for is_kind in kinds):
         return f"{_where(function)}: {name} is work for the CPU: a plain `def`, without async and without yield"
     try:
         signature = inspect.signature(function)

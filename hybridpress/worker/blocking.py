@@ -157,6 +157,28 @@ def _plain(value: Any) -> Any:
     return value
 
 
+class _AsyncOnly:
+    """In the place of the async clients while a plain function runs: what it began with them would never be awaited."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TypeError("self.http and self.session are for an async press(), start() and stop(): write `async def`")
+
+
+def _guarded(press: Press, function: Callable[..., Any]) -> Callable[..., Any]:
+    """*function*, a method of *press*, with the async clients out of its reach."""
+
+    def call(*args: Any) -> Any:
+        own = vars(press)
+        http, clients = own["http"], own["_clients"]
+        own["http"] = own["_clients"] = _AsyncOnly()
+        try:
+            return function(*args)
+        finally:
+            own["http"], own["_clients"] = http, clients
+
+    return call
+
+
 def give_thread(press: Press, name: str, timeout_s: float, *, presses: bool) -> SlotThread | None:
     """Have those of *press*'s start(), stop() and, if it *presses* there, press() that are plain functions called in a
     thread; None: there is none. *press* is one slot's own copy.
@@ -169,17 +191,17 @@ def give_thread(press: Press, name: str, timeout_s: float, *, presses: bool) -> 
 
     async def start_in_thread() -> Any:
         thread.start()
-        return await (thread.call(start) if start_blocks else start())
+        return await (thread.call(_guarded(press, start)) if start_blocks else start())
 
     async def stop_in_thread() -> Any:
         try:
-            return await (thread.call(stop) if stop_blocks else stop())
+            return await (thread.call(_guarded(press, stop)) if stop_blocks else stop())
         finally:
             thread.finish()
 
     press.start, press.stop = start_in_thread, stop_in_thread
     if presses:
-        function = press.press
+        function = _guarded(press, press.press)
 
         async def press_in_thread(*words: Any) -> Any:
             return await thread.press(function, *words)
