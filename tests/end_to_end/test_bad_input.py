@@ -192,7 +192,7 @@ OPTIONS = [
     (["--host", "127.0.0.1"], '--host must be a URL such as "http://127.0.0.1:8080", got "127.0.0.1"'),
     (["--host", "ftp://127.0.0.1"], "--host must begin with http://, https:// or http+unix://"),
     (["--cpu-workers", "many"], '--cpu-workers must be a whole number from 0 to 256, or "auto", got "many"'),
-    (["--cpu-workers", "1"], "--cpu-workers 1: A has neither prepare() nor verify(); leave it out"),
+    (["--cpu-workers", "1"], "--cpu-workers 1: Hello has neither prepare() nor verify(); leave it out"),
     (["--verify-sample", "150%"], '--verify-sample must be a share such as "10%" or 0.1, at most 100%, got "150%"'),
     (["--bogus"], "No such option '--bogus'"),
     (["--qps"], "Option '--qps' requires an argument"),

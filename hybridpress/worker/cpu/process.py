@@ -50,9 +50,13 @@ class Door:
         return ours
 
     def open(self) -> Connection | None:
-        """The CPU worker's end of the next connection that waits at the door."""
+        """The CPU worker's end of the next connection that waits at the door; None: none will come any more."""
         _, fds, _, _ = socket.recv_fds(self._inside, 1, 1)
         return Connection(fds[0]) if fds else None
+
+    def leave(self) -> None:
+        """Close this process's side of those who come in."""
+        self._outside.close()
 
     def close(self) -> None:
         self._outside.close()
@@ -71,8 +75,9 @@ def be_cpu_worker(press: Press, words: Sequence[Any], door: Door) -> None:
         while os.getppid() == parent_pid:
             for key, _ in selector.select(_LOOK_EVERY_S):
                 if key.fileobj is door:
-                    if (connection := door.open()) is not None:
-                        selector.register(connection, selectors.EVENT_READ, Bench(press, words))
+                    if (connection := door.open()) is None:
+                        return
+                    selector.register(connection, selectors.EVENT_READ, Bench(press, words))
                 elif not _serve(key.fileobj, key.data):  # type: ignore[arg-type]  # all but the door are connections
                     selector.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]  # as above

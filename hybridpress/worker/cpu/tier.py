@@ -35,6 +35,8 @@ BATCH_NS = 4 * NS_PER_MS
 """A batch is as much work as this: what is wanted soon waits no longer, and a hand-over is little of it."""
 MAX_BATCH = 256
 MAX_BATCH_BYTES = 2**20
+BACKLOG_NS = 500 * NS_PER_MS
+"""Replies that wait are no more than so much work: what verify() finds is told soon after the iteration ended."""
 FIRST_BATCH = 4
 FIRST_ITEMS = 64
 """Items of a batch, and of all there may be at a time, while nothing is known of what they take."""
@@ -74,6 +76,12 @@ class Cost:
         if not self._item_ns:
             return FIRST_ITEMS
         return max(int(min(MAX_ITEMS, MAX_BYTES / max(self._item_bytes, 1.0))), 1)
+
+    def limit_within(self, work_ns: int) -> int:
+        """The same, for what is to be worked off within *work_ns* by one CPU worker."""
+        if not self._item_ns:
+            return FIRST_ITEMS
+        return min(self.limit, max(int(work_ns / self._item_ns), 2 * self.batch))
 
 
 class Tier:
@@ -144,9 +152,9 @@ class Tier:
 
     async def settle(self, until_ns: int) -> None:
         """After the load: wait until every reply was verified, until *until_ns* at most."""
-        while (self._backlog or self._n_verifying) and await self._wait(until_ns):
+        while self._n_unverified and await self._wait(until_ns):
             pass
-        self._recorder.n_unverified += len(self._backlog) + self._n_verifying
+        self._recorder.n_unverified += self._n_unverified
 
     def close(self) -> None:
         """Leave the CPU workers; what they still have of ours is forgotten."""
@@ -174,8 +182,15 @@ class Tier:
         backlog.append((number, reply, has_failed))
         if len(backlog) >= self._verifying.batch:
             self._restock()
-            if len(backlog) + self._n_verifying >= self._verifying.limit:
-                self.gate.is_clogged = True
+            self.gate.is_clogged = self._n_unverified >= self._most_unverified
+
+    @property
+    def _n_unverified(self) -> int:
+        return len(self._backlog) + self._n_verifying
+
+    @property
+    def _most_unverified(self) -> int:
+        return self._verifying.limit_within(BACKLOG_NS)
 
     # as the reports see it
 
@@ -203,8 +218,13 @@ class Tier:
 
     def _restock(self) -> None:
         self._dispatcher.dispatch()
-        # Look again not at each iteration but when half a batch more is gone.
-        self.gate.low_at = self.gate.n_free - max(self._preparing.batch // 2, 1)
+        if self._has_run_out and self._draw is not None:
+            self.gate.low_at = 0
+            if not self.gate.n_free and not self._n_preparing:
+                self.gate.inner = ClosedGate()
+        else:
+            # Look again not at each iteration but when half a batch more is gone.
+            self.gate.low_at = self.gate.n_free - max(self._preparing.batch // 2, 1)
 
     def _n_wanted(self) -> int:
         """How many words should be ready or on their way."""
@@ -223,7 +243,7 @@ class Tier:
 
     def _next_batch(self) -> Batch | None:
         """Words first, for iterations wait for them; but replies before they clog the gate."""
-        if 2 * (len(self._backlog) + self._n_verifying) > self._verifying.limit and self._backlog:
+        if self._backlog and 2 * self._n_unverified > self._most_unverified:
             return self._take_replies()
         n_wanted = self._n_wanted()
         n_missing = n_wanted - len(self._ready) - self._n_preparing
@@ -285,14 +305,12 @@ class Tier:
         self.noted(notes, errors)
         if n_newly_failed:
             self.failed_late(n_newly_failed)
-        self.gate.is_clogged = len(self._backlog) + self._n_verifying >= self._verifying.limit
+        self.gate.is_clogged = self._n_unverified >= self._most_unverified
         self._let_begin(was_starved=was_starved)
 
     def _let_begin(self, *, was_starved: bool) -> None:
         """The stock has changed: let begin what may begin now, and count what had waited for it."""
         gate = self.gate
-        if self._has_run_out and self._draw is not None and not self._ready and not self._n_preparing:
-            gate.inner = ClosedGate()
         if was_starved and not gate.is_starved:
             n_before = gate.n_taken
             self.refilled()
