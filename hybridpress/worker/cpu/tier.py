@@ -111,6 +111,7 @@ class Tier:
         self._n_verifying = 0
         self._n_given = 0
         self._n_first = 0
+        self._n_last_wanted = 0
         self._has_run_out = draw is None
         self._is_ending = False
         self._is_tick = False
@@ -218,13 +219,14 @@ class Tier:
 
     def _restock(self) -> None:
         self._dispatcher.dispatch()
-        if self._has_run_out and self._draw is not None:
-            self.gate.low_at = 0
-            if not self.gate.n_free and not self._n_preparing:
-                self.gate.inner = ClosedGate()
-        else:
-            # Look again not at each iteration but when half a batch more is gone.
-            self.gate.low_at = self.gate.n_free - max(self._preparing.batch // 2, 1)
+        if self._has_run_out and self._draw is not None and not self.gate.n_free and not self._n_preparing:
+            self.gate.inner = ClosedGate()
+        self._mark()
+
+    def _mark(self) -> None:
+        """Look again not at each iteration but when half a batch, or half of what is wanted, more is gone."""
+        step = max(min(self._preparing.batch, self._n_last_wanted) // 2, 1)
+        self.gate.low_at = 0 if self._has_run_out else self.gate.n_free - step
 
     def _n_wanted(self) -> int:
         """How many words should be ready or on their way."""
@@ -245,8 +247,8 @@ class Tier:
         """Words first, for iterations wait for them; but replies before they clog the gate."""
         if self._backlog and 2 * self._n_unverified > self._most_unverified:
             return self._take_replies()
-        n_wanted = self._n_wanted()
-        n_missing = n_wanted - len(self._ready) - self._n_preparing
+        n_wanted = self._n_last_wanted = self._n_wanted()
+        n_missing = n_wanted - self.gate.n_free - self._n_preparing
         if n_missing >= min(self._preparing.batch, max(n_wanted // 2, 1)) and (words := self._draw_words(n_missing)):
             return words
         if self._backlog and (self._is_tick or self._is_ending or len(self._backlog) >= self._verifying.batch):
@@ -296,6 +298,7 @@ class Tier:
         self._n_preparing -= len(words)
         self._ready.extend(zip(numbers, words, strict=True))
         self.gate.n_free += len(words)
+        self._mark()
         self._let_begin(was_starved=was_starved)
 
     def _verified(self, n: int, n_failed: int, n_newly_failed: int, notes: Notes, errors: list[Error]) -> None:
