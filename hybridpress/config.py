@@ -25,10 +25,13 @@ from hybridpress.load.split import deal
 from hybridpress.load.wanted import contradictions, rate_profile, replaced_by, slot_profile
 from hybridpress.load.words import Csv, one_of, parse_catch_up, parse_profile, parse_scale, parse_words
 from hybridpress.machine import can_pin, n_cpus, why_not_ours
-from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
+from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s, parse_share
 
 DEFAULT_DURATION_S = 30.0
 _HOST_NAME = re.compile(r"[\w.%:~-]+")
+AUTO = -1
+"""A number of CPU workers that is found out from what prepare() costs."""
+MAX_CPU_WORKERS = 256
 SCHEMES = ("http", "https", "http+unix")
 
 
@@ -117,6 +120,18 @@ def _parse_local_addresses(value: Any) -> tuple[str, ...]:
             raise UsageError(f'must be an IP address of this machine, but "{address}" is not: {why}')
         addresses.append(address)
     return tuple(dict.fromkeys(addresses))
+
+
+def _parse_cpu_workers(value: Any) -> int:
+    if value == "auto":
+        return AUTO
+    try:
+        n_workers = int(str(value))
+    except ValueError:
+        n_workers = AUTO
+    if isinstance(value, bool) or not 0 <= n_workers <= MAX_CPU_WORKERS:
+        raise UsageError(f'must be a whole number from 0 to {MAX_CPU_WORKERS}, or "auto", got "{value}"')
+    return n_workers
 
 
 def _parse_seed(value: Any) -> int:
@@ -246,6 +261,22 @@ class RunConfig:
     )
     concurrent: int = _knob(10, Knob("concurrent", parse_count, "Slots (virtual users) over all processes.", "N", "10"))
     processes: int = _knob(0, Knob("processes", parse_count, "Worker processes.", "P", "one a CPU, at most one a slot"))
+    cpu_workers: int = _knob(
+        AUTO,
+        Knob(
+            "cpu_workers",
+            _parse_cpu_workers,
+            "Processes for prepare() and verify(); 0: they run inside the worker processes and hold up their loops.",
+            "K|auto",
+            "auto: by what prepare() costs and the QPS",
+        ),
+    )
+    verify_sample: float = _knob(
+        1.0,
+        Knob(
+            "verify_sample", parse_share, "Share of the replies that verify() gets, drawn at random.", "SHARE", "100%"
+        ),
+    )
     duration_s: float | None = _knob(
         None, Knob("duration", parse_duration_s, "How long iterations are started: 300ms, 30s, 1h30m.", "TIME", "30s")
     )

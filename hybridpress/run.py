@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,9 +15,9 @@ import uvloop
 from hybridpress import __version__, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
-from hybridpress.config import Layer, RunConfig, knobs_by_name
+from hybridpress.config import AUTO, Layer, RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
-from hybridpress.coordinator.spawner import Spawner, Work
+from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
 from hybridpress.coordinator.state import RunState
 from hybridpress.errors import (
     EXIT_BROKEN,
@@ -34,10 +34,13 @@ from hybridpress.errors import (
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.metrics.result import EventResult, Result
 from hybridpress.metrics.summary import RunFacts, summarize
+from hybridpress.metrics.verdict import CpuTier
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
 from hybridpress.units import format_count, format_duration
-from hybridpress.worker.process import Seat, http_settings, work
+from hybridpress.worker.cpu.process import Door, be_cpu_worker
+from hybridpress.worker.cpu.sizing import n_workers_for, prepare_cost_ns
+from hybridpress.worker.process import MAX_THREADS, Seat, http_settings, work
 
 FILES_BESIDES = 64
 """Open files that a worker needs besides its connections; its own are some 15, the rest is for the scenario."""
@@ -83,9 +86,10 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         terminal.starting("building the word table")
         try:
             spawner.start()
-            n_words = _check_table_and_host(spawner, config)
+            n_words, n_cpu_workers = _check_table_and_host(spawner, config)
         except KeyboardInterrupt:
             raise InterruptedRunError from None
+        config = replace(config, cpu_workers=n_cpu_workers)
         terminal.starting(_starting(config, n_words))
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
@@ -94,7 +98,7 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
             if state.is_interrupted:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
-        result = summarize(_facts(config, state))
+        result = summarize(_facts(config, shape, state))
         terminal.finished(result)
     if config.json is not None:
         from hybridpress.report.json import write_json
@@ -143,12 +147,30 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
         config = RunConfig.build(scenario.label_of(press), own)
     except UsageError as error:
         mistakes += error.mistakes
+    if not mistakes:
+        mistakes += _contradictions(name, config, shape)
     if mistakes:
         raise UsageError(mistakes)
     for setting in ("host", "qps", "concurrent"):
         setattr(press, setting, getattr(config, setting))
     press.params = config.params
     return config, shape
+
+
+def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:
+    """What the settings ask for and the scenario does not have, or cannot bear."""
+    mistakes = []
+    if config.cpu_workers > 0 and not shape.has_cpu_work:
+        mistakes.append(f"--cpu-workers {config.cpu_workers}: {name} has neither prepare() nor verify(); leave it out")
+    if config.verify_sample < 1 and not shape.verifies:
+        mistakes.append(f"--verify-sample {100 * config.verify_sample:g}%: {name} has no verify(); leave it out")
+    if (shape.blocks or shape.starts_blocking) and (n_slots := max(config.slots_by_worker)) > MAX_THREADS:
+        mistakes.append(
+            f"{name} blocks, so that each slot needs a thread, but {format_count(n_slots)} slots in one worker process "
+            f"are more than the {format_count(MAX_THREADS)} threads that it may have: ask for fewer slots, or for "
+            f"--processes {-(-config.concurrent // MAX_THREADS)}"
+        )
+    return mistakes
 
 
 def _class_attributes(press: Press) -> dict[str, Any]:
@@ -170,16 +192,16 @@ def _settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
+def _check_table_and_host(spawner: Spawner, config: RunConfig) -> tuple[int, int]:
     """Wait for the word table, and see whether the host can be reached: what is wrong with either is told together,
     before the load. Returns the table's length.
     """
     mistakes: list[str] = []
     if _needs_all_connections(config) and (shortage := _shortage_of_files(config)):
         mistakes.append(shortage)
-    n_words = 0
+    table = TableReady(0)
     try:
-        n_words = spawner.wait_for_table()
+        table = spawner.wait_for_table()
     except UsageError as error:
         mistakes += error.mistakes
     try:
@@ -190,7 +212,7 @@ def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
         mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
     if mistakes:
         raise UsageError(mistakes)
-    return n_words
+    return table.n_words, table.n_cpu_workers
 
 
 def _shortage_of_files(config: RunConfig) -> str | None:
@@ -234,22 +256,41 @@ def _reach(config: RunConfig) -> None:
         loop.close()
 
 
-def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callable[[], tuple[int, Work]]:
-    def prepare() -> tuple[int, Work]:
+def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callable[[], Prepared]:
+    def prepare() -> Prepared:
         """In the spawner: the word table, and what each worker is to do."""
         machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
         # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
         gc.freeze()
         words = scenario.words_of(press, shape)
         slots = config.slots_by_worker
+        n_cpu_workers = _n_cpu_workers(press, shape, config, words)
+        doors = [Door() for _ in range(n_cpu_workers)]
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
             first = sum(slots[:worker])
-            work(Seat(worker, config, press, shape, words, range(first, first + slots[worker])), channel)
+            work(Seat(worker, config, press, shape, words, range(first, first + slots[worker]), doors), channel)
 
-        return len(words), be_worker
+        return Prepared(len(words), be_worker, n_cpu_workers, lambda number: be_cpu_worker(press, words, doors[number]))
 
     return prepare
+
+
+def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words: list[Any]) -> int:
+    """How many CPU workers there are to be."""
+    if not shape.has_cpu_work:
+        return 0
+    if config.cpu_workers != AUTO:
+        return config.cpu_workers
+    prepare_ns = prepare_cost_ns(press, words) if shape.prepares else None
+    verified_share = config.verify_sample if shape.verifies else 0.0
+    return n_workers_for(prepare_ns, verified_share, config.qps, machine.n_cpus())
+
+
+def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:
+    if not shape.has_cpu_work:
+        return None
+    return CpuTier(config.cpu_workers, config.processes, state.load_s, machine.n_cpus(), config.qps)
 
 
 async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> RunState:
@@ -262,10 +303,12 @@ async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> R
 
 def _starting(config: RunConfig, n_words: int) -> str:
     table = f"{format_count(n_words)} words; " if n_words else ""
-    return f"{table}starting {config.concurrent} slots in {config.processes} processes"
+    n_cpu_workers = config.cpu_workers
+    cpu = f", with {n_cpu_workers} CPU worker{'s' if n_cpu_workers != 1 else ''}" if n_cpu_workers > 0 else ""
+    return f"{table}starting {config.concurrent} slots in {config.processes} processes{cpu}"
 
 
-def _facts(config: RunConfig, state: RunState) -> RunFacts:
+def _facts(config: RunConfig, shape: scenario.Shape, state: RunState) -> RunFacts:
     # The start is known on the monotonic clock; the wall clock is asked once, now, and carried back.
     started_at = datetime.now(UTC) - timedelta(microseconds=(now_ns() - state.start_ns) / 1e3)
     return RunFacts(
@@ -281,7 +324,8 @@ def _facts(config: RunConfig, state: RunState) -> RunFacts:
         total=state.total,
         seconds=state.seconds,
         workers=state.workers,
-        conditions=state.conditions(),
+        conditions=replace(state.conditions(), cpu_tier=_cpu_tier(config, shape, state)),
+        n_cpu_workers_lost=state.n_cpu_workers_lost,
         events=state.events,
     )
 

@@ -13,7 +13,7 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.helm import Helm
 from hybridpress.coordinator.keys import Typing
-from hybridpress.coordinator.spawner import Exited, Forked, Spawner
+from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spawner
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
@@ -103,6 +103,8 @@ class Coordinator:
             self._act(self.state.forked(news.worker, news.pid, now_ns()))
         elif isinstance(news, Exited):
             self._worker_is_gone(news.worker, news.exit_code)
+        elif isinstance(news, CpuWorkerExited):
+            self._act(self.state.cpu_worker_exited(news.number, news.pid, news.exit_code, now_ns()))
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())

@@ -35,6 +35,9 @@ EXHAUSTED_SHARE = 0.01
 MAX_RESTARTS = 5
 """A worker that was lost so many times is not replaced again: its scenario kills it."""
 
+MAX_CPU_LOSSES_TOLD = 10
+"""Events of CPU workers that died; the result counts all of them."""
+
 
 class Phase(Enum):
     STARTING = auto()
@@ -56,6 +59,7 @@ class RunState:
     """When nothing more was started; None as long as the plan alone says so."""
     events: list[EventResult] = field(default_factory=list)
     n_workers_lost: int = 0
+    n_cpu_workers_lost: int = 0
     is_interrupted: bool = False
     suspended_ns: int = 0
     """For how long the whole machine stood still since the workers were asked for."""
@@ -208,8 +212,7 @@ class RunState:
         worker.is_gone = True
         actions: list[Action] = []
         if not worker.is_done:
-            how = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-            text = f"worker {number} (process {worker.totals.pid}) died: {how}"
+            text = f"worker {number} (process {worker.totals.pid}) died: {_how(exit_code)}"
             n_lost = self._lose(worker, now_ns)
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
@@ -222,6 +225,16 @@ class RunState:
             actions += self._replace(worker, now_ns)
         actions += self._begin_if_ready(now_ns) + self._complete(now_ns)
         return actions + (self._drained(now_ns) if self.phase is Phase.PRESSING else [])
+
+    def cpu_worker_exited(self, number: int, pid: int, exit_code: int, now_ns: int) -> list[Action]:
+        """CPU worker *number* is gone, and another has taken its place."""
+        if self.phase is Phase.OVER:
+            return []
+        self.n_cpu_workers_lost += 1
+        if self.n_cpu_workers_lost > MAX_CPU_LOSSES_TOLD:
+            return []
+        text = f"CPU worker {number} (process {pid}) died: {_how(exit_code)}; another does its batches again"
+        return [self._happened(now_ns, "cpu_worker_lost", text)]
 
     def interrupted(self, now_ns: int) -> list[Action]:
         """The user wants it to end: the first time drains, the second gives up what is in flight."""
@@ -466,3 +479,8 @@ class RunState:
         event = EventResult(round(at_s, 3), kind, text)
         self.events.append(event)
         return Happened(event)
+
+
+def _how(exit_code: int) -> str:
+    """How a process ended."""
+    return f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hybridpress.hot import RecorderBase, StepBase
+from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.histogram import Times
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, ErrorKey, Health, Interval, StepCounts
 from hybridpress.units import NEVER_NS
@@ -65,6 +66,8 @@ class Recorder(RecorderBase):
         self.last_end_ns = 0
         self.checks: dict[str, CheckCounts] = {}
         """Checks of this interval, by name; always the same dict."""
+        self.cpu: CpuRecorder | None = None
+        """Where prepare() and verify() are noted, in a run that has them."""
         self._steps: dict[str, StepRecorder] = {}
         self._check_names: set[str] = set()
         self._errors: dict[ErrorKey, ErrorCounts] = {}
@@ -152,6 +155,8 @@ class Recorder(RecorderBase):
         interval.checks = self.checks.copy()
         self.checks.clear()
         interval.errors, self._errors = self._errors, {}
+        if self.cpu is not None:
+            interval.cpu = self.cpu.take()
         return interval
 
 

@@ -148,12 +148,23 @@ class WorkerResult:
 
 @dataclass(frozen=True, slots=True)
 class CpuTierResult:
-    """What the processes that prepare words did."""
+    """What prepare() and verify() did and took, in `workers` processes of their own (0: inside the worker processes).
+
+    `waits` is how many iterations were due, with a slot free, and waited for their word; `busy_pct` the time that went
+    into both kinds of work, as a share of what the CPU workers have (0 of them: of what the event loops have).
+    """
 
     workers: int
     prepared: int
+    prepare_failed: int
     prepare_ms: Times
     waits: int
+    verified: int
+    verify_failed: int
+    unverified: int
+    verify_ms: Times
+    busy_pct: float
+    restarts: int
 
 
 @dataclass(frozen=True, slots=True)

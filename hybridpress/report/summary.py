@@ -44,7 +44,7 @@ def blocks(result: Result) -> list[RenderableType]:
         lines = list(part(result))
         if lines:
             found += [_text(""), *lines]
-    return [*found, _text(""), *_workers(result)]
+    return [*found, _text(""), *_workers(result), *_cpu_tier(result)]
 
 
 def _text(words: str, style: str = "", *, indent: int = 0) -> RenderableType:
@@ -248,3 +248,27 @@ def _workers(result: Result) -> Iterator[RenderableType]:
         f"loop lag p99 {format_ms(result.generator.loop_lag_ms.p99)}",
         "dim",
     )
+
+
+def _cpu_tier(result: Result) -> Iterator[RenderableType]:
+    tier = result.cpu_tier
+    if tier is None:
+        return
+    where = f"{tier.workers} CPU worker{'s' if tier.workers != 1 else ''}" if tier.workers else "CPU work in line"
+    restarted = f", {format_count(tier.restarts)} restarted" if tier.restarts else ""
+    parts = [f"{where}{restarted}: busy {tier.busy_pct:.0f} %"]
+    for name, times, n_failed in (
+        ("prepare()", tier.prepare_ms, tier.prepare_failed),
+        ("verify()", tier.verify_ms, tier.verify_failed),
+    ):
+        if times.count:
+            failed = f", {format_count(n_failed)} failed" if n_failed else ""
+            parts.append(
+                f"{name} {format_count(times.count)} times{failed}, "
+                f"p50 {format_ms(times.p50)}, p99 {format_ms(times.p99)}"
+            )
+    if tier.unverified:
+        parts.append(f"{format_count(tier.unverified)} replies not verified in time")
+    if tier.workers and tier.prepare_ms.count:
+        parts.append(f"{format_count(tier.waits)} iterations waited for their word")
+    yield _text("; ".join(parts), "dim")

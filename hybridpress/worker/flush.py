@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from typing import Protocol
 
 from hybridpress.clock import now_ns
 from hybridpress.ipc.channel import WorkerEnd
@@ -18,8 +20,23 @@ from hybridpress.worker.slots import Slots
 COUNTS_GAP_S = 0.1
 
 
+class Settling(Protocol):
+    """What decides afterwards whether iterations that were counted as completed have failed (verification)."""
+
+    @property
+    def n_given(self) -> int:
+        """How many iterations it was given."""
+
+    @property
+    def n_settled(self) -> int:
+        """Of how many of these, from the first on, it is known by now."""
+
+
 class Reporter:
-    """Sends Counts and Measured from `begin` to `end`. Owns the counts' running sums."""
+    """Sends Counts and Measured from `begin` to `end`. Owns the counts' running sums.
+
+    Where iterations may fail afterwards (*settling*), a second is told when it is known of all that ended in it.
+    """
 
     def __init__(
         self, worker: int, channel: WorkerEnd, recorder: Recorder, slots: Slots, watch: Watch, late: Late | None = None
@@ -35,6 +52,9 @@ class Reporter:
         self._start_ns = 0
         self._index = 0
         self._n_failed = 0
+        self.settling: Settling | None = None
+        self._held: deque[tuple[Interval, int]] = deque()
+        """Seconds not told yet, each with the number of iterations that had been given to be settled at its end."""
 
     def begin(self, start_ns: int, index: int = 0) -> None:
         """The run's first second begins at *start_ns*; the first that is told is number *index*."""
@@ -48,6 +68,7 @@ class Reporter:
         if self._handle is not None:
             self._handle.cancel()
             self._flush_seconds(now_ns())
+        self._tell_held(all_of_them=True)
         return self._flushed(None, in_flight_since_ns)
 
     def _boundary_ns(self) -> int:
@@ -65,7 +86,25 @@ class Reporter:
             self._index += 1
             self._n_failed += interval.failed
             self._recorder.until_ns = self._boundary_ns()
-            self._channel.send(Measured(self._worker, interval))
+            if self.settling is None:
+                self._channel.send(Measured(self._worker, interval))
+            else:
+                self._held.append((interval, self.settling.n_given))
+        self._tell_held()
+
+    def failed_late(self, n_iterations: int) -> None:
+        """So many iterations, counted as completed, have failed after all: in the earliest second that has them."""
+        for interval, _ in self._held:
+            n_moved = min(n_iterations, interval.completed)
+            interval.completed -= n_moved
+            interval.failed += n_moved
+            self._n_failed += n_moved
+            n_iterations -= n_moved
+        self._recorder.n_failed += n_iterations
+
+    def _tell_held(self, *, all_of_them: bool = False) -> None:
+        while self._held and self.settling and (all_of_them or self._held[0][1] <= self.settling.n_settled):
+            self._channel.send(Measured(self._worker, self._held.popleft()[0]))
 
     def _flushed(self, end_ns: int | None, in_flight_since_ns: list[int]) -> Interval:
         interval = self._recorder.flush(self._index, end_ns, in_flight_since_ns, self._watch.take())

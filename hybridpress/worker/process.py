@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,21 +22,30 @@ from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig
-from hybridpress.errors import EXIT_BROKEN
+from hybridpress.errors import EXIT_BROKEN, EXIT_DONE
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.ipc.messages import Begin, Broken, Done, Ready
 from hybridpress.load.plan import CATCH_UP_S
+from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, told
 from hybridpress.units import NEVER_NS, NS_PER_S
+from hybridpress.worker.cpu.process import Door
+from hybridpress.worker.cpu.tier import AHEAD_NS, Tier
 from hybridpress.worker.flush import Reporter
 from hybridpress.worker.health import Watch
 from hybridpress.worker.orders import Orders
 from hybridpress.worker.slots import Slots, SlotTrace
+from hybridpress.worker.staged import StagedSlots, Stages
 
 POLL_S = 0.005
 """How often a worker looks whether all iterations have started, where their number ends the run."""
+FILL_S = 1.0
+"""So long a worker waits at most for words to be prepared, before it says that it is ready."""
+IN_THREAD = "in_thread"
+MAX_THREADS = 1_024
+"""Most threads of one worker for what a scenario gives to in_thread()."""
 GC_THRESHOLDS = (50_000, 20, 100)
 """What the collector has to look at is what starting makes, which stays, then what iterations leave behind in cycles,
 which is little: it may wait for more of it. With 10,000 slots that saves a quarter of the CPU of starting them.
@@ -49,6 +62,8 @@ class Seat:
     shape: Shape
     words: list[Any]
     slots: range
+    doors: Sequence[Door] = ()
+    """The ways to the CPU workers; none: their work is done in line."""
 
 
 def http_settings(config: RunConfig) -> HttpSettings:
@@ -63,6 +78,50 @@ def http_settings(config: RunConfig) -> HttpSettings:
         headers={"User-Agent": f"hybridpress/{__version__}", "Accept": "*/*"},
         local_addresses=config.local_addresses,
     )
+
+
+def make_slots(seat: Seat, clients: Clients, recorder: Recorder) -> Slots:
+    """The slots of this worker: the plain ones, or those with stages where the scenario has any. Inside the loop."""
+    config, shape = seat.config, seat.shape
+    if not shape.has_stages:
+        return Slots(
+            seat.press,
+            seat.slots,
+            seat.worker,
+            clients,
+            recorder,
+            words=seat.words,
+            takes_word=shape.takes_word,
+            seed=config.seed,
+        )
+    samples = CpuRecorder()
+    if shape.has_cpu_work:
+        recorder.cpu = samples
+    stages = Stages(shape, samples, config.timeout_s, sample=config.verify_sample)
+    slots = StagedSlots(
+        seat.press,
+        seat.slots,
+        seat.worker,
+        clients,
+        recorder,
+        words=seat.words,
+        takes_word=shape.takes_word,
+        seed=config.seed,
+        stages=stages,
+    )
+    if seat.doors:
+        draw = slots.draw if shape.prepares else None
+        slots.attach(Tier(asyncio.get_running_loop(), seat.doors, samples, draw, len(seat.slots)))
+    return slots
+
+
+def _n_words_at_first(seat: Seat) -> int:
+    """How many words should be ready when the load begins: what this worker's share of the pace needs."""
+    config = seat.config
+    n_slots = len(seat.slots)
+    if config.qps is None:
+        return n_slots
+    return math.ceil(config.qps * n_slots / config.concurrent * AHEAD_NS / NS_PER_S)
 
 
 def work(seat: Seat, channel: WorkerEnd) -> None:
@@ -82,6 +141,17 @@ def work(seat: Seat, channel: WorkerEnd) -> None:
     channel.close()
 
 
+def _is_anybody_left(name: str) -> bool:
+    """Whether threads of this name still run, a moment after they were told to end."""
+    patience_s = 0.1
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(patience_s)
+            if thread.is_alive():
+                return True
+    return False
+
+
 class _Worker:
     def __init__(self, seat: Seat, channel: WorkerEnd) -> None:
         self._seat = seat
@@ -95,20 +165,17 @@ class _Worker:
         gc.set_threshold(*GC_THRESHOLDS)
         recorder = Recorder(paced=seat.config.is_paced)
         clients = Clients(http_settings(seat.config), SlotTrace(recorder))
-        slots = Slots(
-            seat.press,
-            seat.slots,
-            seat.worker,
-            clients,
-            recorder,
-            words=seat.words,
-            takes_word=seat.shape.takes_word,
-            seed=seat.config.seed,
-        )
+        slots = make_slots(seat, clients, recorder)
+        tier = slots.stages.tier if isinstance(slots, StagedSlots) else None
+        threads = ThreadPoolExecutor(min(len(seat.slots), MAX_THREADS), IN_THREAD)
+        loop.set_default_executor(threads)
         watch = Watch(loop)  # before the slots start: they may use up the open files, of which it needs one
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
         recorder.forget_steps()
+        if tier is not None:
+            tier.open()
+            await tier.fill(_n_words_at_first(seat), FILL_S)
         gc.collect()
         gc.freeze()
         slots.open()
@@ -116,11 +183,17 @@ class _Worker:
         self._channel.send(Ready(seat.worker, os.getpid(), len(slots), texts))
 
         reporter = Reporter(seat.worker, self._channel, recorder, slots, watch, orders.late)
+        if tier is not None:
+            reporter.settling, tier.failed_late = tier, reporter.failed_late
         begun = await self._begin(slots, reporter, watch)
-        n_unstarted = await self._until_over() if begun else 0
+        n_unstarted = await self._until_over(slots) if begun else 0
         slots.close()
-        await slots.drain(orders.drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S))
+        drain_until_ns = orders.drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S)
+        await slots.drain(drain_until_ns)
         await orders.close()
+        if tier is not None:
+            await tier.settle(drain_until_ns)
+            tier.close()
         interval = reporter.end(slots.given_up_ns)
         interval.dropped += n_unstarted
         watch.close()
@@ -128,6 +201,11 @@ class _Worker:
         await slots.stop(seat.config.timeout_s)
         await clients.close()
         loop.remove_reader(self._channel.fileno())
+        threads.shutdown(wait=False, cancel_futures=True)
+        if _is_anybody_left(IN_THREAD):
+            # Python would wait for what was given to in_thread() and still runs; nobody else does.
+            self._channel.close()
+            os._exit(EXIT_DONE)
 
     async def _begin(self, slots: Slots, reporter: Reporter, watch: Watch) -> bool:
         """Wait for the order to begin, then for the instant it names, and open the gate. Whether it came to that."""
@@ -145,14 +223,14 @@ class _Worker:
         orders.conduct(slots)
         return True
 
-    async def _until_over(self) -> int:
+    async def _until_over(self, slots: Slots) -> int:
         """Wait until all that was planned has started, the time is over, or the coordinator says stop. Returns how many
         were due and never started.
         """
         orders = self._orders
-        gate = orders.gate
+        gate = slots.behind
         while not orders.must_stop:
-            now, gate = now_ns(), orders.gate
+            now, gate = now_ns(), slots.behind
             until_ns = NEVER_NS if orders.until_ns is None else orders.until_ns
             grace_ns = int(CATCH_UP_S * NS_PER_S) if self._seat.config.is_paced else 0
             if now >= until_ns + grace_ns or (gate.is_over and (now >= until_ns or until_ns == NEVER_NS)):

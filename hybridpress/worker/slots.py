@@ -140,7 +140,7 @@ class Slots(SlotsBase):
         self.takes_word = takes_word
         self.rng = random.Random(f"{seed}/{worker}")
         self.gate = ClosedGate()
-        self._behind: Gate = self.gate
+        self.behind: Gate = self.gate
         """The gate that is followed; `gate` is closed while slots are leaving."""
         self.is_cancelling = False
         self.last_index = -1
@@ -148,7 +148,7 @@ class Slots(SlotsBase):
         self.started_ns = array("q", bytes(8 * len(numbers)))
         """When each slot's iteration started; below 0: it has ended, and none runs."""
         self._in_slot = partial(press.in_slot, worker=worker, clients=clients)
-        self._slots = [Slot(self, i, self._in_slot(n)) for i, n in enumerate(numbers)]
+        self._slots = [self.make_slot(i, self._in_slot(n)) for i, n in enumerate(numbers)]
         self._parked: list[Slot] = []
         """Slots that have started and do not press now, the next to be let in last."""
         self._n_leaving = 0
@@ -168,6 +168,10 @@ class Slots(SlotsBase):
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def make_slot(self, index: int, press: Press) -> Slot:
+        """Other kinds of slots have another turn (`hybridpress.worker.staged`)."""
+        return Slot(self, index, press)
 
     async def start(self) -> list[BaseException]:
         """Every slot's start(); a slot whose start() fails will not press. Returns the errors."""
@@ -206,13 +210,13 @@ class Slots(SlotsBase):
             n_staying = min(n_more, self._n_leaving)
             self._n_leaving -= n_staying
             self._let_in(n_more - n_staying)
-        self.follow(self._behind)
+        self.follow(self.behind)
 
     async def add(self, numbers: Sequence[int]) -> list[BaseException]:
         """Make and start more slots, outside the measured time, for `resize` to let in. Returns the errors."""
         slots = []
         for n in numbers:
-            slots.append(Slot(self, len(self.started_ns), self._in_slot(n)))
+            slots.append(self.make_slot(len(self.started_ns), self._in_slot(n)))
             self.started_ns.append(0)
         outcomes = await asyncio.gather(*(self._loop.create_task(slot.start()) for slot in slots))
         added = [slot for slot, error in zip(slots, outcomes, strict=True) if error is None]
@@ -249,7 +253,7 @@ class Slots(SlotsBase):
         """From now on, start what *gate* lets begin."""
         if self._is_over:
             return
-        self._behind = gate
+        self.behind = gate
         # All slots are busy while some are to leave: the first to come back do.
         self.gate = ClosedGate() if self._n_leaving else gate
         self._wake()
@@ -260,7 +264,7 @@ class Slots(SlotsBase):
 
     def close(self) -> None:
         """Start nothing any more."""
-        self.gate = self._behind = ClosedGate(is_over=True)
+        self.gate = self.behind = ClosedGate(is_over=True)
         self._is_over = True
         while self._idle:
             waiter = self._idle.popleft()
@@ -293,7 +297,7 @@ class Slots(SlotsBase):
             waiter.set_result(-1)
             if self._n_leaving:
                 self._n_leaving -= 1
-                self.follow(self._behind)
+                self.follow(self.behind)
             return waiter
         self._idle.append(waiter)
         self._arm()

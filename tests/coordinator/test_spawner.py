@@ -126,7 +126,7 @@ Spawned = Callable[[Prepare], Spawner]
 def test_a_worker_from_its_fork_to_its_end(spawned: Spawned) -> None:
     """Its pid and channel are told, it hears and is heard, and its end is told with its exit code."""
     spawner = spawned(preparing(wait_for_orders, 17))
-    assert spawner.wait_for_table() == 17
+    assert spawner.wait_for_table().n_words == 17
     worker = fork(spawner, 3)
     with closing(worker.channel):
         assert worker.hear() == Ready(3, worker.pid, 0, ())
@@ -155,7 +155,7 @@ def test_one_table_for_all(spawned: Spawned) -> None:
         return len(words), work
 
     spawner = spawned(prepare)
-    assert spawner.wait_for_table() == 1
+    assert spawner.wait_for_table().n_words == 1
     for number in (0, 1, 0):
         worker = fork(spawner, number)
         with closing(worker.channel):

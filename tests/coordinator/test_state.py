@@ -12,7 +12,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from hybridpress.config import Layer, RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
-from hybridpress.coordinator.state import BEGIN_AHEAD_NS, EXHAUSTED_COUNTS, OVERDUE_S, Phase, RunState
+from hybridpress.coordinator.state import (
+    BEGIN_AHEAD_NS,
+    EXHAUSTED_COUNTS,
+    MAX_CPU_LOSSES_TOLD,
+    OVERDUE_S,
+    Phase,
+    RunState,
+)
 from hybridpress.ipc.messages import Begin, Broken, Counts, Done, Measured, Pace, Ready, Report, Stop
 from hybridpress.load.arrivals import Uniform
 from hybridpress.load.pacer import Pacer
@@ -314,6 +321,18 @@ def test_an_empty_second_within_the_load_is_one() -> None:
     run.done(0, 3, 3.5, completed=1)
     assert [second.at_s for second in run.state.seconds] == [0, 1, 3]
     assert_lawful(run.state)
+
+
+def test_a_cpu_worker_dies() -> None:
+    """It is an event, and counted; the run goes on. Of many that die only the first are told one by one."""
+    state = RunState(config(), 0)
+    for number in range(MAX_CPU_LOSSES_TOLD + 5):
+        state.cpu_worker_exited(number % 2, 100 + number, -9 if number else 3, 0)
+    assert state.n_cpu_workers_lost == MAX_CPU_LOSSES_TOLD + 5
+    texts = [event.text for event in state.events]
+    assert len(texts) == MAX_CPU_LOSSES_TOLD
+    assert texts[0] == "CPU worker 0 (process 100) died: exit code 3; another does its batches again"
+    assert "CPU worker 1 (process 101) died: killed by signal 9" in texts[1]
 
 
 def test_a_worker_that_is_done_holds_up_no_second() -> None:
