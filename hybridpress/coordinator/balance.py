@@ -17,7 +17,7 @@ from hybridpress.ipc.messages import Counts
 from hybridpress.load.split import deal
 from hybridpress.units import NS_PER_S
 
-BEHIND_S = 0.03
+BEHIND_S = 0.02
 """Behind is who has more due than the plan brings in this time…"""
 BEHIND_AT_LEAST = 4
 """…and more than so many."""
@@ -29,8 +29,8 @@ KEEPS_UP = 0.92
 """The part of what a worker was seen to start that it gets."""
 BUSY_CPU = 0.9
 """A worker that uses more of a core than this has no room."""
-WAY_BACK_NS = 2 * NS_PER_S
-BACK = 0.05
+WAY_BACK_NS = 3 * NS_PER_S
+BACK = 0.04
 """After so long without being behind, a worker gets this part of its fair share back."""
 MOST_PATIENT_NS = 60 * NS_PER_S
 N_PARTS = 1_000
@@ -47,7 +47,7 @@ class _Member:
     behind_since_ns: int | None = None
     patience_ns: int = WAY_BACK_NS
     level_since_ns: int = 0
-    was_given_back_ns: int = 0
+    was_given_back_ns: int = -MOST_PATIENT_NS
 
     @property
     def backlog(self) -> int:
