@@ -4,7 +4,8 @@
 
 Cases are `paced` (prepare() of 0.1, 1 and 5 ms at 60 % of what one CPU worker can do, against the target in a process
 of its own: without prepare(), inline, with 1 and with 2 CPU workers), `throughput` (a press() that only records,
-unpaced), `item` (CPU time of all processes an item, with an empty prepare() or verify() over a run without), `blocking`.
+unpaced), `item` (CPU time of all processes an item, with an empty prepare() or verify() over a run without), `blocking`
+(200 threads).
 """
 
 from __future__ import annotations
