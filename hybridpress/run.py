@@ -17,6 +17,7 @@ from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
 from hybridpress.config import AUTO, Layer, RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
+from hybridpress.coordinator.seeker import Quest, Seeker
 from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
 from hybridpress.coordinator.state import RunState
 from hybridpress.errors import (
@@ -24,6 +25,7 @@ from hybridpress.errors import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
     EXIT_INVALID,
+    EXIT_THRESHOLD,
     ClientError,
     InterruptedRunError,
     RunError,
@@ -82,6 +84,39 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         InterruptedRunError: the user ended it before its load began.
     """
     config, shape = configure(press, flags)
+    return _executed(press, config, shape)
+
+
+def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finished:
+    """Search for the highest rate of *press* that keeps objectives; *wanted* are the arguments of `Quest.build`.
+
+    Raises: as `execute`.
+    """
+    mistakes: list[str] = []
+    quest, found = None, None
+    try:
+        quest = Quest.build(**wanted)
+    except UsageError as error:
+        mistakes += error.mistakes
+    for knob in ("duration", "iterations", "stage", "profile", "rate_csv", "slot_stage"):
+        if knob in flags:
+            mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search, which sets the rate by itself")
+    try:
+        longest_s = quest.longest_s if quest else 1.0
+        found = configure(press, {"qps": getattr(press, "qps", None) or 100, **flags, "duration": longest_s})
+    except UsageError as error:
+        mistakes += error.mistakes
+    if found is not None and quest is not None and not mistakes:
+        config, shape = found
+        assert config.qps is not None
+        try:
+            return _executed(press, config, shape, Seeker(quest, config.qps))
+        except UsageError as error:
+            mistakes += error.mistakes
+    raise UsageError(mistakes)
+
+
+def _executed(press: Press, config: RunConfig, shape: scenario.Shape, seeker: Seeker | None = None) -> Finished:
     with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(press, shape, config))) as spawner:
         terminal.starting("building the word table")
         try:
@@ -93,12 +128,14 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         terminal.starting(_starting(config, n_words))
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
-            state = asyncio.run(_conduct(config, spawner, terminal))
+            state = asyncio.run(_conduct(config, spawner, terminal, seeker))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
         result = summarize(_facts(config, shape, state))
+        if seeker is not None:
+            result = replace(result, search=seeker.result())
         terminal.finished(result)
     if config.json is not None:
         from hybridpress.report.json import write_json
@@ -293,8 +330,8 @@ def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuT
     return CpuTier(config.cpu_workers, config.processes, state.load_s, machine.n_cpus(), config.qps)
 
 
-async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> RunState:
-    coordinator = Coordinator(config, spawner, terminal)
+async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal, seeker: Seeker | None) -> RunState:
+    coordinator = Coordinator(config, spawner, terminal, seeker)
     if shortage := _shortage_of_files(config):
         coordinator.state.events.append(EventResult(0.0, "few_open_files", shortage))
         terminal.event(0.0, shortage)
@@ -342,6 +379,9 @@ def _finished(config: RunConfig, result: Result, state: RunState) -> Finished:
             why = f": all were in flight still when --timeout {format_duration(config.timeout_s)} was over"
         n_started = format_count(iterations.started)
         return Finished(result, EXIT_BROKEN, f"not one of {n_started} iterations completed{why}")
+    if result.search is not None:
+        # Its last steps are meant to be too much: the verdict on the whole run says nothing.
+        return Finished(result, EXIT_THRESHOLD if result.search.qps is None else EXIT_DONE)
     if result.generator.verdict == "invalid":
         return Finished(result, EXIT_INVALID)
     return Finished(result, EXIT_DONE)

@@ -32,6 +32,9 @@ BUSY_CPU = 0.9
 WAY_BACK_NS = 3 * NS_PER_S
 BACK = 0.04
 """After so long without being behind, a worker gets this part of its fair share back."""
+NEAR_LIMIT = 0.97
+TRUST_NS = 20 * NS_PER_S
+"""For so long a worker does not get more than nearly what it could just bear when it was behind."""
 MOST_PATIENT_NS = 60 * NS_PER_S
 N_PARTS = 1_000
 """Shares are told in thousandths."""
@@ -48,6 +51,9 @@ class _Member:
     patience_ns: int = WAY_BACK_NS
     level_since_ns: int = 0
     was_given_back_ns: int = -MOST_PATIENT_NS
+    limit: float | None = None
+    """The share that it could just bear when it was last behind."""
+    limited_ns: int = 0
 
     @property
     def backlog(self) -> int:
@@ -169,6 +175,7 @@ class Balance:
         for k, per_s in too_much.items():
             member = self._members[k]
             member.share -= per_s * moved / whole / rate_per_s
+            member.limit, member.limited_ns = (member.started_per_s() or 0.0) / rate_per_s, now_ns
             if now_ns - member.was_given_back_ns < 2 * WAY_BACK_NS:
                 member.patience_ns = min(2 * member.patience_ns, MOST_PATIENT_NS)
         for k, room in rooms.items():
@@ -193,6 +200,10 @@ class Balance:
             lacks = fair[k] - member.share
             if lacks > 1e-6 and now_ns - member.level_since_ns >= member.patience_ns:
                 part = min(lacks, BACK * fair[k])
+                if member.limit is not None and member.share + part > NEAR_LIMIT * member.limit:
+                    if now_ns - member.limited_ns < TRUST_NS:
+                        continue
+                    member.limit = None
                 member.share += part
                 member.was_given_back_ns = member.level_since_ns = now_ns
                 given += part

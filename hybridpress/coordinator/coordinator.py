@@ -13,6 +13,7 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.helm import Helm
 from hybridpress.coordinator.keys import Typing
+from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spawner
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import HybridpressError
@@ -38,13 +39,13 @@ class Listener(Protocol):
 class Coordinator:
     """Conducts one run over the workers that *spawner* forks."""
 
-    def __init__(self, config: RunConfig, spawner: Spawner, listener: Listener) -> None:
+    def __init__(self, config: RunConfig, spawner: Spawner, listener: Listener, seeker: Seeker | None = None) -> None:
         self._spawner = spawner
         self._listener = listener
         self._channels: dict[int, CoordinatorEnd] = {}
         self._deaf: set[int] = set()
         self._over = asyncio.Event()
-        self.state = RunState(config, now_ns())
+        self.state = RunState(config, now_ns(), seeker)
         self.helm = Helm(self.state, self._act)
         """Takes commands for the run, from wherever."""
 

@@ -7,7 +7,20 @@ from hybridpress.coordinator.actions import Tell
 from hybridpress.coordinator.balance import Balance, Moves
 from hybridpress.coordinator.course import Course
 from hybridpress.coordinator.tally import Worker
-from hybridpress.ipc.messages import Begin, Counts, GivenUp, GiveUp, GoOn, Hold, Order, Pace, Resize, Resized, TakeOver
+from hybridpress.ipc.messages import (
+    Begin,
+    Counts,
+    Discard,
+    GivenUp,
+    GiveUp,
+    GoOn,
+    Hold,
+    Order,
+    Pace,
+    Resize,
+    Resized,
+    TakeOver,
+)
 from hybridpress.load.plan import Leg
 from hybridpress.load.split import deal
 from hybridpress.units import NS_PER_S
@@ -161,6 +174,10 @@ class Dealer:
         was_paused = self.course.is_paused
         leg = self.course.set_rate(rate_per_s, now_ns)
         return [] if was_paused else self._pace(leg)
+
+    def discard(self) -> list[Tell]:
+        """What is due and waits for a slot is dropped."""
+        return self._everyone(Discard())
 
     def set_slots(self, n: int, now_ns: int) -> list[Tell]:
         """*n* slots press from now on; those that are missing are made."""

@@ -12,8 +12,10 @@ from typing import Any
 
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
+from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.dealer import Dealer
 from hybridpress.coordinator.saturation import Saturation, Seen
+from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
 from hybridpress.errors import UsageError
 from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
@@ -53,6 +55,8 @@ class RunState:
     config: RunConfig
     begun_at_ns: int
     """When the workers were asked for."""
+    seeker: Seeker | None = None
+    """Searches for the highest rate in this run."""
     phase: Phase = Phase.STARTING
     start_ns: int = 0
     end_ns: int | None = None
@@ -76,6 +80,7 @@ class RunState:
     _n_counts_behind: int = 0
     _deadline_ns: int | None = None
     _has_lost: bool = False
+    _is_cut: bool = False
 
     def __post_init__(self) -> None:
         self._workers = [Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
@@ -111,6 +116,9 @@ class RunState:
     def n_planned(self) -> int | None:
         """How many iterations the plan held in the end; None where nothing but the time limited them."""
         course = self.dealer.course
+        if self._is_cut:
+            # Where the plan was cut each worker had its own last iteration.
+            return None if course is None else self.total.started + self.total.dropped
         return self.config.n_planned if course is None else course.n_planned()
 
     @property
@@ -317,8 +325,12 @@ class RunState:
     def stop(self, now_ns: int) -> list[Action]:
         """End the run as if its plan ended now: wait for what is in flight, then report."""
         self._must_press()
+        return [self._happened(now_ns, "control", "stopped"), *self._end_plan(now_ns)]
+
+    def _end_plan(self, now_ns: int) -> list[Action]:
+        self._is_cut = True
         self.dealer.end(now_ns)
-        return [self._happened(now_ns, "control", "stopped"), *self._stop(now_ns)]
+        return self._stop(now_ns)
 
     def _must_press(self) -> None:
         if self.phase is not Phase.PRESSING:
@@ -376,8 +388,28 @@ class RunState:
                 target_qps = self.dealer.target_qps(interval.index)
                 self.tally.keep(interval, target_qps)
                 actions.append(Second(interval, target_qps))
-                if target_qps and is_inside and self.phase is Phase.PRESSING:
+                if self.phase is not Phase.PRESSING:
+                    continue
+                if self.seeker is not None:
+                    actions += self._seek(self.seeker, interval, now_ns)
+                elif target_qps and is_inside:
                     actions += self._look_for_saturation(interval, target_qps, now_ns)
+        return actions
+
+    def _seek(self, seeker: Seeker, interval: Interval, now_ns: int) -> list[Action]:
+        """The next step of a search, when one is done; its end, when it was the last."""
+        before = seeker.rate
+        text = seeker.second(interval, self.dealer.n_slots, self.dealer.busiest_cpu_pct)
+        actions: list[Action] = []
+        if text is not None:
+            # What waits for a slot is of a rate that is past.
+            actions = [self._happened(now_ns, "search", text), *self.dealer.discard()]
+        rate = seeker.rate
+        if rate is None:
+            return [*actions, *self._end_plan(now_ns)]
+        if text is not None or rate != before:
+            seeker.begin_step((now_ns + AHEAD_NS - self.start_ns) // NS_PER_S + 1)
+            actions += self.dealer.set_rate(rate, now_ns)
         return actions
 
     def _look_for_saturation(self, interval: Interval, target_qps: float, now_ns: int) -> list[Action]:

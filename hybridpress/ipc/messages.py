@@ -63,6 +63,11 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Discard:
+    """Drop all that is due and waits for a slot."""
+
+
+@dataclass(frozen=True, slots=True)
 class TakeOver:
     """Start also these, which another worker gave up, by their due times."""
 
@@ -149,5 +154,5 @@ class Broken:
     text: str
 
 
-Order = Begin | Pace | Hold | GoOn | Resize | GiveUp | TakeOver | Stop
+Order = Begin | Pace | Hold | GoOn | Resize | GiveUp | Discard | TakeOver | Stop
 Report = Ready | Counts | GivenUp | Resized | Measured | Done | Broken

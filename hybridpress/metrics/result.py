@@ -204,6 +204,28 @@ class EventResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchStepResult:
+    """One step of a search: whether the objectives were kept, or the generator did not deliver the rate, and why."""
+
+    qps: float
+    kept: bool
+    generator_limited: bool
+    why: str
+    measured: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search found: the highest rate that kept the objectives (None: none did), and what limits it."""
+
+    qps: float | None
+    limit: str
+    reason: str
+    objectives: list[str]
+    steps: list[SearchStepResult]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A finished run. `to_dict()` is what `--json` writes."""
 
@@ -227,6 +249,7 @@ class Result:
     generator: GeneratorResult
     thresholds: list[ThresholdResult] = field(default_factory=list)
     events: list[EventResult] = field(default_factory=list)
+    search: SearchResult | None = None
     schema: str = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

@@ -40,7 +40,10 @@ _COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max", "mean")
 def blocks(result: Result) -> list[RenderableType]:
     """The summary's parts from top to bottom; those with nothing to say are left out."""
     found: list[RenderableType] = [*_verdict(result), _counts(result), _times(result)]
-    for part in (_steps, _checks, _thresholds, _errors, _events):
+    if result.search is not None:
+        # The times of all steps together say nothing.
+        found = []
+    for part in (_search, _steps, _checks, _thresholds, _errors, _events):
         lines = list(part(result))
         if lines:
             found += [_text(""), *lines]
@@ -139,6 +142,33 @@ def _name(words: str) -> Text:
     from rich.text import Text
 
     return Text(visible(words), no_wrap=True, overflow="ellipsis")
+
+
+def _search(result: Result) -> Iterator[RenderableType]:
+    """The steps of a search, and what they came to."""
+    from rich.text import Text
+
+    if result.search is None:
+        return
+    table = _table("tried", "started", "p50", "p90", "p99", "failed", "verdict")
+    for step in result.search.steps:
+        verdict, style = ("kept", "green") if step.kept else ("broken", "red")
+        if step.generator_limited:
+            verdict, style = "not delivered", "yellow"
+        measured = step.measured
+        table.add_row(
+            f"{format_count(round(step.qps, 1))}/s",
+            f"{format_count(round(measured.get('qps', 0.0), 1))}/s",
+            *(format_ms(measured.get(name)) for name in ("p50_ms", "p90_ms", "p99_ms")),
+            f"{format_count(round(measured.get('failed_pct', 0.0), 2))} %",
+            Text(verdict, style),
+        )
+    yield table
+    yield _text("")
+    qps = result.search.qps
+    answer = "no rate" if qps is None else f"{format_count(round(qps, 1))}/s"
+    yield _text(f"highest QPS that keeps {', '.join(result.search.objectives)}: {answer}", "bold")
+    yield _text(f"{result.search.limit}: {visible(result.search.reason)}", indent=2)
 
 
 def _steps(result: Result) -> Iterator[RenderableType]:

@@ -9,6 +9,7 @@ from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig
 from hybridpress.ipc.messages import (
     Begin,
+    Discard,
     GivenUp,
     GiveUp,
     GoOn,
@@ -91,6 +92,10 @@ class Orders:
                 self._follow(self._open)
             case GiveUp(at_most):
                 self._send(GivenUp(self._worker, tuple(self._pacer.give_up(now_ns(), at_most))))
+            case Discard():
+                until_ns = now_ns()
+                while dropped := self._pacer.give_up(until_ns, 1_000):
+                    self.late.dropped += len(dropped)
             case TakeOver(dues_ns):
                 self._pacer.take_over(dues_ns)
                 self._look_again()
