@@ -10,9 +10,11 @@ PEERS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+COMPILED := $(VENV)/.compiled
 APT_PACKAGES := tests/apt-packages.txt
 APT_LOG := $(VENV)/apt.log
 OLDEST_PYTHON := 3.11
+OF_THE_TWINS := tests/hot tests/clients tests/metrics tests/worker tests/end_to_end/test_rates.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,7 +24,7 @@ help: ## list these targets
 	@echo "make TARGET [PYTHON=python3.12] [JOBS=2] [PEERS='--rounds 1'], where TARGET is one of"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-venv: $(INSTALLED) ## make .venv with the package (editable) and all that tests, lint and benches need
+venv: $(INSTALLED) $(COMPILED) ## make .venv with the package (editable) and all that tests, lint and benches need
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v "$(PYTHON)" >/dev/null 2>&1 || { \
@@ -36,17 +38,23 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV)"
 	@"$(PYTHON)" -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --upgrade pip
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --build-constraint constraints.txt \
+	@$(BIN)/python -m pip install --quiet --quiet --constraint constraints.txt --build-constraint constraints.txt \
 		--editable . --group dev
+	@touch $@ $(COMPILED)
+
+# The hot path's C, made anew when it changed. Without a compiler nothing is made, and its twin in Python runs.
+$(COMPILED): hybridpress/hot/compiled.pyx | $(INSTALLED)
+	@$(BIN)/python -m pip install --quiet --quiet --build-constraint constraints.txt --no-deps --editable .
 	@touch $@
 
 demo: venv ## start the built-in target, press it for some seconds, print the summary
 	@$(BIN)/hybridpress demo
 
-test: programs check ## lint, types, then the whole suite; what judges time runs last, by itself
+test: programs check ## lint, types, then the whole suite; what judges time runs by itself; the Python twin of the hot path
 	@status=0; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone" --durations 10 || status=$$?; \
 	$(BIN)/python -m pytest -m alone --durations 10 || { code=$$?; [ $$code -eq 5 ] || status=$$code; }; \
+	HYBRIDPRESS_PURE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone" $(OF_THE_TWINS) || status=$$?; \
 	exit $$status
 
 check: venv ## ruff (rules and format) and mypy, strict
@@ -95,13 +103,13 @@ constraints: ## choose the newest versions of all packages, and pin them in cons
 	@rm -rf .venv-constraints
 	@"$(PYTHON)" -m venv .venv-constraints
 	@.venv-constraints/bin/python -m pip install --quiet --upgrade pip
-	@.venv-constraints/bin/python -m pip install --quiet --editable . --group dev hatchling editables
+	@.venv-constraints/bin/python -m pip install --quiet --editable . --group dev setuptools Cython
 	@{ grep '^#' constraints.txt; \
-		.venv-constraints/bin/python -m pip freeze --all --exclude-editable --exclude setuptools; } >.venv-constraints/pins
+		.venv-constraints/bin/python -m pip freeze --all --exclude-editable; } >.venv-constraints/pins
 	@cp .venv-constraints/pins constraints.txt
 	@rm -rf .venv-constraints
 	@echo "constraints.txt is new; try it with every Python there is support for, then commit it"
 
 clean: ## remove .venv and everything else that can be made again
-	@rm -rf .venv .venv-constraints .venv-peers dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-constraints .venv-peers dist build *.egg-info hybridpress/hot/compiled.c hybridpress/hot/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -49,25 +49,6 @@ def note_steps(n_rounds: int) -> Measured:
     return measure("note an exchange", n_rounds, N_ITERATIONS, run, lambda: Recorder(paced=True), check)
 
 
-def note_steps_in_place(n_rounds: int) -> Measured:
-    """An exchange as the quick path of HTTP notes it."""
-
-    def run(recorder: Recorder) -> None:
-        step = recorder.step("GET /")
-        for ns in range(N_ITERATIONS):
-            note = step.note
-            note(ns)
-            step.bytes_out += 100
-            step.bytes_in += 1_000
-
-    def check(recorder: Recorder) -> None:
-        counts = recorder.step("GET /").take()
-        assert (counts.count, counts.failed) == (N_ITERATIONS, 0)
-        assert (counts.bytes_out, counts.bytes_in) == (N_ITERATIONS * 100, N_ITERATIONS * 1_000)
-
-    return measure("note an exchange, in place", n_rounds, N_ITERATIONS, run, lambda: Recorder(paced=True), check)
-
-
 def note_checks(n_rounds: int) -> Measured:
     """A check that holds, as `check` counts it."""
 
@@ -130,7 +111,7 @@ def flush(n_rounds: int) -> Measured:
     return measure("flush, per iteration", n_rounds, N_ITERATIONS, run, _noted, check)
 
 
-BENCHES = [note_iterations, note_steps, note_steps_in_place, note_checks, flush]
+BENCHES = [note_iterations, note_steps, note_checks, flush]
 
 
 @pytest.mark.parametrize("bench", BENCHES)

@@ -26,25 +26,26 @@ MAY_IMPORT = {
         "__main__": "cli",
         "errors": "",
         "clock": "",
+        "hot": "clock",
         "machine": "",
         "units": "errors",
         "load": "errors units",
-        "metrics": "errors units",
-        "clients": "errors clock",
+        "metrics": "errors hot units",
+        "clients": "errors clock hot",
         "vocab": "errors units load",
         "press": "errors clock clients vocab",
         "scenario": "errors press vocab",
         "config": "errors machine units load metrics",
         "ipc": "errors load metrics config",
-        "worker": "errors clock machine units load metrics clients vocab press scenario config ipc",
+        "worker": "errors clock hot machine units load metrics clients vocab press scenario config ipc",
         "coordinator": "errors clock units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock machine units load metrics clients vocab press scenario config ipc worker coordinator "
+        "run": "errors clock hot machine units load metrics clients vocab press scenario config ipc worker coordinator "
         "report web cluster target",
-        "cli": "errors units metrics press scenario config report target run",
+        "cli": "errors hot units metrics press scenario config report target run",
     }.items()
 }
 

@@ -40,8 +40,22 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _tell_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if not is_asked or ctx.resilient_parsing:
+        return
+    import platform
+
+    from hybridpress.hot import IS_COMPILED
+
+    hot = "hot path compiled" if IS_COMPILED else "hot path in Python: slower, see README"
+    click.echo(f"hybridpress {__version__} ({hot}; {platform.python_implementation()} {platform.python_version()})")
+    ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="hybridpress")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version, help="Tell the version."
+)
 def cli() -> None:
     """A stress tester for servers: scenarios in async Python, the QPS held over many processes, honest numbers."""
 

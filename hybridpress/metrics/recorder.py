@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from hybridpress.hot import RecorderBase, StepBase
 from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.histogram import Times
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, ErrorKey, Health, Interval, StepCounts
@@ -31,26 +32,10 @@ def times_of(samples: array[int]) -> Times:
     return np.frombuffer(samples, dtype=np.int64).copy() if samples else np.zeros(0, dtype=np.int64)
 
 
-class StepRecorder:
+class StepRecorder(StepBase):
     """One step's samples since the last flush. Satisfies `hybridpress.clients.trace.Step`."""
 
-    __slots__ = ("bytes_in", "bytes_out", "durations_ns", "n_failed", "note")
-
-    def __init__(self) -> None:
-        self.durations_ns = array("q")
-        self.note = self.durations_ns.append
-        self.bytes_in = 0
-        self.bytes_out = 0
-        self.n_failed = 0
-
-    def done(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
-        self.note(duration_ns)
-        self.bytes_out += bytes_out
-        self.bytes_in += bytes_in
-
-    def failed(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
-        self.n_failed += 1
-        self.done(duration_ns, bytes_out, bytes_in)
+    __slots__ = ()
 
     def take(self) -> StepCounts:
         """What was noted since the last call."""
@@ -61,7 +46,7 @@ class StepRecorder:
         return counts
 
 
-class Recorder:
+class Recorder(RecorderBase):
     """All of one worker's samples, those of the interval that runs now until a flush takes them.
 
     A slot whose iteration ended appends to `service_ns` how long it ran and, in a paced run, to `lateness_ns` how long

@@ -36,15 +36,10 @@ class Book(Protocol):
 class _NotedStep:
     """A step whose times are kept as they come: (duration in ns, bytes out, bytes in, failed)."""
 
-    __slots__ = ("bytes_in", "bytes_out", "kept")
+    __slots__ = ("kept",)
 
     def __init__(self) -> None:
         self.kept: list[tuple[int, int, int, bool]] = []
-        self.bytes_out = 0
-        self.bytes_in = 0
-
-    def note(self, duration_ns: int) -> None:
-        self.kept.append((duration_ns, 0, 0, False))
 
     def done(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
         self.kept.append((duration_ns, bytes_out, bytes_in, False))
@@ -87,5 +82,3 @@ class Notes:
             entered = book.step(name)
             for duration_ns, bytes_out, bytes_in, has_failed in step.kept:
                 (entered.failed if has_failed else entered.done)(duration_ns, bytes_out, bytes_in)
-            entered.bytes_out += step.bytes_out
-            entered.bytes_in += step.bytes_in

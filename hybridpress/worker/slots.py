@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import types
+from array import array
 from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -17,6 +17,7 @@ from hybridpress.clients.kit import Clients
 from hybridpress.clients.trace import Observer, Step
 from hybridpress.clock import now_ns
 from hybridpress.errors import ClientError
+from hybridpress.hot import SlotBase, SlotsBase, turns, uncancel
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, running_slot
 from hybridpress.scenario import message_of, told
@@ -24,13 +25,11 @@ from hybridpress.units import NEVER_NS
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.timer import open_timer
 
-WAKE_GAP_NS = 150_000
+WAKE_GAP_NS = 300_000
 """Wakes are at least so far apart: at high rates one wake starts all that came due in between.
 
 A wake from idle costs more than a request does (bench/README.md), and the wait for it is half of this on average.
 """
-ALONE_NS = 100_000
-"""When so long no other slot's iteration ended, a slot gives way to the loop: its press() may not await anything."""
 
 CHECK_FAILED = "CheckFailed"
 
@@ -60,32 +59,34 @@ def note_error(recorder: Recorder, error: BaseException) -> None:
     recorder.error(type(error).__name__, message, now_ns(), lambda: told(error))
 
 
-class Slot:
+class Slot(SlotBase):
     """One virtual user: the scenario's copy, and its turn."""
 
-    __slots__ = ("_group", "_index", "checks", "failed", "press")
+    __slots__ = ()
+
+    group: Slots
 
     def __init__(self, group: Slots, index: int, press: Press) -> None:
-        self._group = group
-        self._index = index
+        self.group = group
+        self.index = index
         self.press = press
         self.checks = group.recorder.checks
         self.failed = False
 
     def check(self, name: str, *, ok: bool) -> None:
-        recorder = self._group.recorder
+        recorder = self.group.recorder
         recorder.check(name, ok=ok)
         if not ok:
             self.failed = True
             recorder.error(CHECK_FAILED, name, now_ns(), lambda: f"the check did not hold: {name}")
 
     def step(self, name: str) -> Step:
-        return self._group.recorder.step(name)
+        return self.group.recorder.step(name)
 
     def fail(self, error: BaseException) -> None:
         """Count *error*, and fail the iteration that runs now."""
         self.failed = True
-        note_error(self._group.recorder, error)
+        note_error(self.group.recorder, error)
 
     async def start(self) -> BaseException | None:
         """The scenario's start(); the error that it ended with."""
@@ -96,76 +97,29 @@ class Slot:
         running_slot.set(self)
         return await _outcome(self.press.stop())
 
+    def turns(self) -> Awaitable[None]:
+        """Run iterations until the gate has no more: the hot path. Another kind of slot has turns of its own."""
+        return turns(self)
+
     async def run(self) -> None:
         """Run iterations until the gate has no more. One clock reading a turn where the next one is due already."""
         running_slot.set(self)
         self.failed = False  # a check in start() is no iteration's
         while True:
             try:
-                return await self._turns()
+                return await self.turns()
             except asyncio.CancelledError:
                 # Of the slot, or by press() of its own task, and only now, after the iteration, did it arrive.
-                if self._group.is_given_up():
+                if self.group.is_given_up():
                     raise
-                _uncancel()
-
-    async def _turns(self) -> None:
-        group, index = self._group, self._index
-        recorder, started_ns, clock = group.recorder, group.started_ns, now_ns
-        note_service, note_lateness = recorder.service_ns.append, recorder.lateness_ns.append
-        paced = recorder.paced
-        call, takes_word = self.press.press, group.takes_word
-        words, n_words, draw = group.words, len(group.words), group.rng.random
-        start = abs(started_ns[index])
-        alone_since = end = clock()
-        while True:
-            gate = group.gate
-            if gate.due_ns <= end:
-                take = gate.take  # read first, then called: see `exchange`
-                due = take()
-                start = end
-            else:
-                started_ns[index] = -start
-                due = await group.wait()
-                if due < 0:
-                    return
-                alone_since = start = clock()
-            started_ns[index] = start
-            try:
-                if takes_word:
-                    await call(words[int(draw() * n_words)])
-                else:
-                    await call()
-            except BaseException as error:  # noqa: BLE001 (whatever press() raises is data)
-                is_cut = isinstance(error, GeneratorExit | asyncio.CancelledError)
-                if is_cut and (group.is_given_up() or isinstance(error, GeneratorExit)):
-                    return  # given up: it has not ended
-                self.fail(error)
-                if isinstance(error, asyncio.CancelledError):
-                    _uncancel()
-            end = clock()
-            if end >= recorder.until_ns:
-                recorder.cut(end)
-                flush_ns = clock() - end  # neither this iteration's time nor the next one's
-                due, start, end = due + flush_ns, start + flush_ns, end + flush_ns
-            note_service(end - start)
-            if paced:
-                note_lateness(start - due)
-            recorder.last_end_ns = end
-            if self.failed:
-                self.failed = False
-                recorder.n_failed += 1
-            if group.last_index != index:
-                group.last_index = index
-                alone_since = end
-            elif end - alone_since > ALONE_NS:
-                started_ns[index] = -start
-                await _give_way()
-                alone_since = end = clock()
+                uncancel()
 
 
-class Slots:
+class Slots(SlotsBase):
     """All slots of one worker, what they share, and the wake."""
+
+    gate: Gate
+    recorder: Recorder
 
     def __init__(
         self,
@@ -179,15 +133,16 @@ class Slots:
         takes_word: bool,
         seed: int | None,
     ) -> None:
+        self.clock = None
         self.recorder = recorder
         self.words = words
         self.takes_word = takes_word
         self.rng = random.Random(f"{seed}/{worker}")
-        self.gate: Gate = ClosedGate()
+        self.gate = ClosedGate()
         self.is_cancelling = False
         self.last_index = -1
         """The slot whose iteration was the last to end."""
-        self.started_ns = [0] * len(numbers)
+        self.started_ns = array("q", bytes(8 * len(numbers)))
         """When each slot's iteration started; below 0: it has ended, and none runs."""
         self._slots = [self.make_slot(i, press.in_slot(n, worker, clients)) for i, n in enumerate(numbers)]
         self._loop = asyncio.get_running_loop()
@@ -293,18 +248,6 @@ class Slots:
         self._armed_ns = NEVER_NS
         if idle:
             self._arm()
-
-
-@types.coroutine
-def _give_way() -> Any:
-    """Let the loop run once: asyncio.sleep(0) without its coroutine."""
-    yield
-
-
-def _uncancel() -> None:
-    """A cancellation that was meant for something else is over: timeouts and task groups count them."""
-    if (task := asyncio.current_task()) is not None:
-        task.uncancel()
 
 
 def is_our_end(error: BaseException) -> bool:

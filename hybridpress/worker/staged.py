@@ -15,6 +15,8 @@ from typing import Any
 from hybridpress.clients.kit import Clients
 from hybridpress.clients.trace import Step
 from hybridpress.clock import now_ns
+from hybridpress.hot import uncancel
+from hybridpress.hot.pure import ALONE_NS, give_way
 from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press
@@ -24,7 +26,7 @@ from hybridpress.worker.cpu.batch import NO_WORD, PREPARE_FAILED, VERIFY_FAILED,
 from hybridpress.worker.cpu.tier import Tier
 from hybridpress.worker.gate import Gate
 from hybridpress.worker.notes import Error, Notes, error_of
-from hybridpress.worker.slots import ALONE_NS, CHECK_FAILED, Slot, Slots, _give_way, _uncancel
+from hybridpress.worker.slots import CHECK_FAILED, Slot, Slots
 
 _GIVEN_UP = object()
 """In place of what press() returned: it did not end."""
@@ -55,7 +57,7 @@ class StagedSlot(Slot):
 
     __slots__ = ("_stages", "thread")
 
-    _group: StagedSlots
+    group: StagedSlots
 
     def __init__(self, group: StagedSlots, index: int, press: Press, thread: SlotThread | None) -> None:
         super().__init__(group, index, press)
@@ -65,11 +67,11 @@ class StagedSlot(Slot):
     def fail_by(self, error: Error) -> None:
         """Count an error that was put into words elsewhere, and fail the iteration that runs now."""
         self.failed = True
-        self._group.note(error)
+        self.group.note(error)
 
-    async def _turns(self) -> None:
+    async def turns(self) -> None:
         """As the plain slot's, with all the stages: see there."""
-        group, index, thread = self._group, self._index, self.thread
+        group, index, thread = self.group, self.index, self.thread
         started_ns, clock, hand_over = group.started_ns, now_ns, group.hand_over
         prepares_inline, verifies_inline = group.prepares_inline, group.verifies_inline
         start = abs(started_ns[index])
@@ -113,12 +115,12 @@ class StagedSlot(Slot):
                 alone_since = end
             elif end - alone_since > ALONE_NS:
                 started_ns[index] = -start
-                await _give_way()
+                await give_way()
                 alone_since = end = clock()
 
     def _count(self, due: int, start: int, end: int) -> int:
         """Note an iteration; its end, as the clock then is."""
-        recorder = self._group.recorder
+        recorder = self.group.recorder
         if end >= recorder.until_ns:
             recorder.cut(end)
             flush_ns = now_ns() - end  # neither this iteration's time nor the next one's
@@ -133,7 +135,7 @@ class StagedSlot(Slot):
 
     async def once(self, number: int) -> Any:
         """One iteration with word *number*, in line and by itself; what press() returned."""
-        group, shape = self._group, self._stages.shape
+        group, shape = self.group, self._stages.shape
         word = None
         if group.takes_word:
             word = group.prepared(number) if shape.prepares else group.words[number]
@@ -153,27 +155,27 @@ class StagedSlot(Slot):
             self.fail_by(word.error)
             return None
         try:
-            if self._group.takes_word:
+            if self.group.takes_word:
                 return await self.press.press(word)
             return await self.press.press()
         except BaseException as error:  # noqa: BLE001 (whatever press() raises is data)
             is_cut = isinstance(error, GeneratorExit | asyncio.CancelledError)
-            if is_cut and (self._group.is_given_up() or isinstance(error, GeneratorExit)):
+            if is_cut and (self.group.is_given_up() or isinstance(error, GeneratorExit)):
                 return _GIVEN_UP
             self.fail(error)
             if isinstance(error, asyncio.CancelledError):
-                _uncancel()
+                uncancel()
             return None
 
     def _verify(self, number: int, reply: Any) -> None:
         """Verify *reply* here and now, before its iteration is counted."""
-        if not self._group.is_sampled():
+        if not self.group.is_sampled():
             return
         recorder = self._stages.recorder
         had_failed, self.failed = self.failed, False
         begun = now_ns()
         try:
-            self._group.verify(None if number == NO_WORD else self._group.words[number], reply)
+            self.group.verify(None if number == NO_WORD else self.group.words[number], reply)
         except BaseException as error:  # noqa: BLE001 (whatever it raises is data)
             self.fail_by(error_of(error, VERIFY_FAILED))
         recorder.verify_ns.append(now_ns() - begun)

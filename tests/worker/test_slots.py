@@ -53,12 +53,15 @@ async def made(
     words: list[Any] | None = None,
     worker: int = 0,
     seed: int = 1,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Slots]:
-    """Slots that nobody has started yet. Their end, by `drain`, is the caller's."""
+    """Slots that nobody has started yet. Their end, by `drain`, is the caller's. With *clock* their turns read that."""
     recorder = Recorder(paced=paced)
     clients = Clients(HttpSettings(), SlotTrace(recorder))
     numbers = range(worker * n_slots, (worker + 1) * n_slots)
     slots = Slots(press, numbers, worker, clients, recorder, words=words or [], takes_word=words is not None, seed=seed)
+    if clock is not None:
+        slots.clock = lambda: clock.now_ns
     try:
         async with asyncio.timeout(PATIENCE_S):
             yield slots
@@ -250,7 +253,7 @@ def test_all_that_is_due_and_nothing_early(plan: list[tuple[int, int]], n_slots:
         ran.append((start_ns, clock.now_ns))
 
     async def main() -> None:
-        async with made(scenario(once), n_slots, paced=True) as slots:
+        async with made(scenario(once), n_slots, paced=True, clock=clock) as slots:
             recorder = slots.recorder
             assert (slots.last_start_ns(), recorder.last_end_ns) == (0, 0)
             slots.open()
@@ -292,7 +295,7 @@ def test_one_wake_starts_all_that_is_due(monkeypatch: pytest.MonkeyPatch) -> Non
         await clock.sleep(1_000_000)
 
     async def main() -> None:
-        async with made(scenario(once), 3, paced=True) as slots:
+        async with made(scenario(once), 3, paced=True, clock=clock) as slots:
             slots.open()
             slots.follow(pacer)
             await settle()
@@ -344,7 +347,7 @@ def test_an_iteration_cuts_before_it_is_noted(
             raise ValueError("no such VM")
 
     async def main() -> None:
-        async with made(scenario(once)) as slots:
+        async with made(scenario(once), clock=clock) as slots:
             recorder = slots.recorder
 
             def cut(at_ns: int) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 from hybridpress.clients.http.compression import ACCEPTED
 from hybridpress.clients.http.cookies import CookieJar
 from hybridpress.clients.http.engine import MAX_REMEMBERED, HttpEngine, Key, Route
-from hybridpress.clients.http.exchange import Request, exchange
+from hybridpress.clients.http.exchange import Request
 from hybridpress.clients.http.message import (
     UNSET,
     Body,
@@ -29,6 +29,7 @@ from hybridpress.clients.http.redirects import Again, next_method, next_url
 from hybridpress.clients.http.response import Response
 from hybridpress.clients.http.url import Params, parse, with_params
 from hybridpress.errors import RequestError, TooManyRedirectsError
+from hybridpress.hot import exchange
 
 _HAVE_BODIES = frozenset({"POST", "PUT", "PATCH"})  # these say Content-Length: 0 when they have none
 _NO_VALUES: Final[Mapping[str, object]] = {}
@@ -343,7 +344,7 @@ class CookieClient(HttpClient):
         return self.request(method, url, name=name, json=json)  # never remembered: its cookies may be others by then
 
     async def _exchange(self, request: Request) -> Response:
-        response = await exchange(request)
+        response: Response = await exchange(request)
         if "set-cookie" in response.headers:
             self._jar.take(response.headers.getall("set-cookie"), request.route.pool.origin, request.target)
         return response

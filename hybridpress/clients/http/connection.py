@@ -26,6 +26,7 @@ from hybridpress.errors import (
     ProtocolError,
     RequestTimeoutError,
 )
+from hybridpress.hot import ConnectionBase
 
 NEVER: Final = 1 << 62  # ns: a deadline that does not come
 MAX_HEAD_BYTES: Final = 256 * 1024
@@ -36,30 +37,20 @@ Outcome = Head | BaseException | None
 """How an exchange ended: a whole reply under the likely head, one that the parser read (None), or an error."""
 
 
-_set_result = asyncio.Future.set_result
-"""As a function: looked up as a future's method, it costs CPython 3.11 40 ns more."""
-
-
-class Connection(asyncio.Protocol):
+class Connection(ConnectionBase):
     """One connection, owned by a pool; used by one exchange at a time."""
 
     __slots__ = (
-        "body",
         "body_bytes",
         "buffer",
         "bytes_in",
         "chunked",
         "chunks",
-        "closed",
         "complete",
-        "deadline_ns",
         "drain",
-        "end_ns",
-        "future",
         "head",
         "head_only",
         "keep_alive",
-        "likely",
         "max_body_bytes",
         "n_interim",
         "on_lost",
@@ -69,22 +60,23 @@ class Connection(asyncio.Protocol):
         "sending",
         "surplus",
         "transport",
-        "write",
     )
+
+    future: asyncio.Future[Outcome] | None
+    likely: Head | None
 
     def __init__(self, max_body_bytes: int, on_lost: Callable[[Connection], None]) -> None:
         self.max_body_bytes = max_body_bytes
         self.on_lost = on_lost
         self.transport: asyncio.Transport | None = None
-        self.write: Callable[[bytes], None]
         self.parser: httptools.HttpResponseParser | None = None
         self.closed = False
         self.paused = False
         self.drain: asyncio.Future[None] | None = None
         # Of the exchange under way
-        self.future: asyncio.Future[Outcome] | None = None
+        self.future = None
         self.deadline_ns = NEVER
-        self.likely: Head | None = None  # if the next bytes may be a whole reply: the head it may have
+        self.likely = None  # if the next bytes may be a whole reply: the head it may have
         self.head_only = False  # HEAD: the reply has no body
         self.sending = False  # the request's body is not wholly written
         self.bytes_in = 0
@@ -173,19 +165,9 @@ class Connection(asyncio.Protocol):
         if self.drain is not None and not self.drain.done():
             self.drain.set_result(None)
 
-    def data_received(self, data: bytes) -> None:
-        likely = self.likely
-        if likely is not None:
-            if len(data) == likely.reply_bytes and data.startswith(likely.raw):
-                end_ns = now_ns()
-                try:
-                    _set_result(self.future, likely)  # type: ignore[arg-type]  # there is one while a head is likely
-                except asyncio.InvalidStateError:
-                    self.drop()  # nobody asked, or who asked was cancelled in this very turn of the loop
-                    return
-                self.end_ns = end_ns
-                self.body = data[likely.head_bytes :]
-                return
+    def received(self, data: bytes) -> None:
+        """Take bytes that are no reply under the likely head: `data_received` leaves them to the general path."""
+        if self.likely is not None:
             self.likely = None
             self.bytes_in = 0
         if not self.is_waiting():

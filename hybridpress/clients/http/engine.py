@@ -11,16 +11,18 @@ from hybridpress.clients.http.deadlines import Deadlines
 from hybridpress.clients.http.exchange import Request
 from hybridpress.clients.http.message import asks_to_close, checked, checked_method, header_lines
 from hybridpress.clients.http.pool import Pool
-from hybridpress.clients.http.response import UNKNOWN
+from hybridpress.clients.http.response import UNKNOWN, Response
 from hybridpress.clients.http.settings import HttpSettings
 from hybridpress.clients.http.url import Origin, Template, Url, is_absolute, parse
 from hybridpress.errors import RequestError
+from hybridpress.hot import RouteBase, Waits
 
 if TYPE_CHECKING:
     import ssl
 
     from hybridpress.clients.http.client import HttpClient
-    from hybridpress.clients.trace import Trace
+    from hybridpress.clients.http.response import Head
+    from hybridpress.clients.trace import Step, Trace
 
 MAX_REMEMBERED: Final = 1024  # URLs; a scenario that writes more should use a template or params
 
@@ -40,6 +42,7 @@ class HttpEngine:
     def __init__(self, settings: HttpSettings, trace: Trace) -> None:
         self.settings = settings
         self.trace = trace
+        self.waits = Waits(asyncio.get_running_loop())
         self.base = None if settings.base_url is None else parse(settings.base_url)
         self.timeout_ns = timeout_ns(settings.timeout_s)
         self.fields = checked(settings.headers)
@@ -113,22 +116,22 @@ class HttpEngine:
         return f"<HttpEngine [Connections: {len(self.live) - idle} active, {idle} idle]>"
 
 
-class Route:
+class Route(RouteBase):
     """Method, place and name of requests that differ only in what is filled in."""
 
     __slots__ = (
-        "create_future",
         "host_line",
-        "idle",
-        "likely",
         "method",
         "name",
         "pool",
-        "step",
         "target",
         "trace",
         "userinfo",
     )
+
+    idle: list[Connection]
+    likely: Head
+    step: Step
 
     def __init__(self, engine: HttpEngine, method: str, url: str, name: str | None) -> None:
         self.method = checked_method(method)
@@ -137,8 +140,9 @@ class Route:
         self.target = template.target
         self.userinfo = template.url.userinfo
         self.pool = engine.pool(origin)
-        self.idle = self.pool.idle  # these two for `exchange`, which would else look them up in two steps
-        self.create_future = self.pool.create_future
+        self.idle = self.pool.idle  # for `exchange`, which would else look it up in two steps
+        self.waits = engine.waits
+        self.reply_type = Response
         self.host_line = f"Host: {origin.authority}\r\n".encode()
         self.name = name or f"{self.method} {_path_of_step(url, template.url, engine.base)}"
         self.trace = engine.trace

@@ -1,16 +1,15 @@
-"""One request, one reply: the hot path of every HTTP run.
+"""One request, one reply, whatever they are.
 
-`exchange` is one coroutine with one future in it, without a timer, a lookup or an inner coroutine, for a request that
-is `quick`, goes over a connection at rest, and is answered as the one before. The rest is for `_exchange` and
-`_concluded`. Change it only with numbers from bench/test_http_client.py.
+A request that is `quick`, goes over a connection at rest, and is answered as the one before is not seen here: that is
+`hybridpress.hot.exchange`, which calls `Request.exchange` or `Request.conclude` for all the others.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Collection
+from collections.abc import AsyncGenerator, AsyncIterable, Collection, Coroutine
 from contextlib import aclosing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridpress.clients.http.compression import decompressed
 from hybridpress.clients.http.connection import Connection, Outcome
@@ -18,6 +17,7 @@ from hybridpress.clients.http.message import LAST_CHUNK, Chunks, encode_chunk
 from hybridpress.clients.http.response import Response
 from hybridpress.clock import now_ns
 from hybridpress.errors import ClientError, ConnectionClosedError, RequestError, RequestTimeoutError, StatusError
+from hybridpress.hot import RequestBase
 
 if TYPE_CHECKING:
     from hybridpress.clients.http.engine import Route
@@ -25,23 +25,21 @@ if TYPE_CHECKING:
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.2
 
 
-class Request:
+class Request(RequestBase):
     """A request ready to be sent, as often as one likes if its body is bytes."""
 
     __slots__ = (
         "closes",
-        "data",
         "decompress",
         "expect",
         "follows",
         "plain",
-        "quick",
-        "route",
         "size",
         "target",
-        "timeout_ns",
         "upload",
     )
+
+    route: Route
 
     def __init__(
         self,
@@ -82,54 +80,19 @@ class Request:
     def url(self) -> str:
         return f"{self.route.pool.origin}{self.target}"
 
+    def exchange(self, data: bytes, started_ns: int) -> Coroutine[Any, Any, Response]:
+        """The whole exchange: any request, over any connection."""
+        return _exchange(self, data, started_ns)
 
-async def exchange(request: Request, body: bytes | None = None) -> Response:
-    """Send *request*, return the reply, and report both to its step: one `done` or `failed`, a second try included.
-
-    *body* is that of a request whose bytes end with "Content-Length: ".
-
-    A cancelled exchange drops its connection and is not reported: it has no outcome.
-
-    Raises:
-        ClientError: there is no reply; one of its subclasses tells why.
-    """
-    route = request.route
-    idle = route.idle
-    data = request.data if body is None else b"%b%d\r\n\r\n%b" % (request.data, len(body), body)
-    started_ns = now_ns()
-    if not request.quick or not idle or (connection := idle.pop()).closed:
-        return await _exchange(request, data, started_ns)
-    # What a slot of an object holds is read first, and called then: CPython 3.11 would look it up the long way for a
-    # call, 40 ns each time.
-    create_future, write = route.create_future, connection.write
-    likely = connection.likely = route.likely
-    future = connection.future = create_future()
-    connection.deadline_ns = started_ns + request.timeout_ns
-    write(data)
-    try:
-        outcome = await future
-    except BaseException:
-        connection.drop()
-        raise
-    if outcome is not likely:
-        return await _concluded(request, connection, outcome, data, started_ns)
-    idle.append(connection)
-    step = route.step
-    note = step.note
-    response = Response()
-    response.status = likely.status
-    response.body = connection.body
-    response.elapsed_ns = duration_ns = connection.end_ns - started_ns
-    response._head = likely  # noqa: SLF001  # Response has no __init__, for speed
-    response._asked = request  # noqa: SLF001  # as above
-    note(duration_ns)
-    step.bytes_out += len(data)
-    step.bytes_in += likely.reply_bytes
-    return response
+    def conclude(
+        self, connection: Connection, outcome: Outcome, data: bytes, started_ns: int
+    ) -> Coroutine[Any, Any, Response]:
+        """The rest of an exchange over a connection that was at rest, once it ended with *outcome*."""
+        return _concluded(self, connection, outcome, data, started_ns)
 
 
 async def _exchange(request: Request, data: bytes, started_ns: int) -> Response:
-    """`exchange` where it is not quick: for any request, over any connection."""
+    """Send *data* over a connection at rest, or else over a new one."""
     route = request.route
     idle = route.idle
     fresh = True
@@ -146,7 +109,7 @@ async def _exchange(request: Request, data: bytes, started_ns: int) -> Response:
 
 async def _sent(request: Request, connection: Connection, data: bytes, started_ns: int) -> Outcome:
     """Send *data* over *connection*; how that ended."""
-    future = request.route.create_future()
+    future: asyncio.Future[Outcome] = request.route.waits.create_future()
     connection.deadline_ns = started_ns + request.timeout_ns
     try:
         if not request.plain:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from hybridpress.clients.http.connection import Connection
@@ -16,8 +16,6 @@ from hybridpress.errors import ConnectError, ConnectionClosedError, RequestTimeo
 
 if TYPE_CHECKING:
     import ssl
-
-    from hybridpress.clients.http.connection import Outcome
 
 _BACKLOG_FULL_S = 0.005
 """So long a Unix socket whose backlog is full is left alone. (TCP has the kernel wait and try again.)"""
@@ -46,7 +44,6 @@ class Pool:
         "_resolving",
         "_tls",
         "closed",
-        "create_future",
         "idle",
         "max_body_bytes",
         "origin",
@@ -64,7 +61,6 @@ class Pool:
     ) -> None:
         self.origin = origin
         self.idle: list[Connection] = []
-        self.create_future: Callable[[], asyncio.Future[Outcome]] = asyncio.get_running_loop().create_future
         self._live = live
         self._dialing = dialing
         self._tls = tls

@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from hybridpress.hot import HeadBase, ResponseBase
+
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -51,10 +53,10 @@ class Headers(Mapping[str, str]):
         return f"<Headers {', '.join(f'{name}: {value}' for name, value in self.pairs)}>"
 
 
-class Head:
+class Head(HeadBase):
     """The head of a reply: its raw bytes, and what they mean."""
 
-    __slots__ = ("_headers", "head_bytes", "raw", "reply_bytes", "status")
+    __slots__ = ("_headers",)
 
     def __init__(self, raw: bytes, status: int) -> None:
         self.raw = raw
@@ -105,14 +107,14 @@ class Asked(Protocol):
     def url(self) -> str: ...
 
 
-class Response:
+class Response(ResponseBase):
     """The server's reply. Light: headers, text and JSON are worked out when asked for.
 
     `body` is what the server sent, its chunks joined; it is decompressed only if the request asked for that with
     `decompress=True`.
     """
 
-    __slots__ = ("_asked", "_head", "body", "elapsed_ns", "status")
+    __slots__ = ()
 
     # Filled by who makes it: a call of __init__ costs a hundredth of an exchange.
     status: int

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import uvloop
 
 from hybridpress.clients.http import HttpClient, HttpEngine, HttpSettings
-from hybridpress.clients.trace import Observer
+from hybridpress.clients.trace import Observer, Trace
 
 T = TypeVar("T")
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -25,45 +25,18 @@ def run(test: Coroutine[Any, Any, T]) -> T:
 
 
 class Counted:
-    """A step that remembers each exchange by itself, also one that is counted in place."""
+    """A step that remembers each exchange by itself."""
 
     def __init__(self) -> None:
         self.broken: list[tuple[int, int, int]] = []
-        self._durations_ns: list[int] = []
-        self._sizes_out: list[int] = []
-        self._sizes_in: list[int] = []
-
-    def note(self, duration_ns: int) -> None:
-        self._durations_ns.append(duration_ns)
-
-    @property
-    def bytes_out(self) -> int:
-        return sum(self._sizes_out)
-
-    @bytes_out.setter
-    def bytes_out(self, total: int) -> None:
-        self._sizes_out.append(total - self.bytes_out)
-
-    @property
-    def bytes_in(self) -> int:
-        return sum(self._sizes_in)
-
-    @bytes_in.setter
-    def bytes_in(self, total: int) -> None:
-        self._sizes_in.append(total - self.bytes_in)
+        self.answered: list[tuple[int, int, int]] = []
+        """Duration, bytes out and bytes in of each exchange that was answered."""
 
     def done(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
-        self.note(duration_ns)
-        self.bytes_out += bytes_out
-        self.bytes_in += bytes_in
+        self.answered.append((duration_ns, bytes_out, bytes_in))
 
     def failed(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
         self.broken.append((duration_ns, bytes_out, bytes_in))
-
-    @property
-    def answered(self) -> list[tuple[int, int, int]]:
-        """Duration, bytes out and bytes in of each exchange that was answered; each has all three."""
-        return list(zip(self._durations_ns, self._sizes_out, self._sizes_in, strict=True))
 
     @property
     def outcome(self) -> tuple[int, int]:
@@ -189,7 +162,7 @@ def in_turn(*replies: bytes) -> Callable[[Server], Talk]:
 
 
 @asynccontextmanager
-async def client_of(url: str | None, trace: Remembering | None = None, **settings: Any) -> AsyncIterator[HttpClient]:
+async def client_of(url: str | None, trace: Trace | None = None, **settings: Any) -> AsyncIterator[HttpClient]:
     """A client with an engine of its own, closed at the end."""
     engine = HttpEngine(HttpSettings(base_url=url, **settings), trace or Remembering())
     try:
