@@ -148,6 +148,8 @@ class StagedSlot(Slot):
     async def _pressed(self, word: Any) -> Any:
         """press() with *word*; what it returned, None where it failed."""
         if type(word) is Unprepared:
+            if self.thread is not None:
+                self.thread.last = None  # it was not called
             self._stages.recorder.n_prepare_failed += 1
             self.fail_by(word.error)
             return None
@@ -172,7 +174,7 @@ class StagedSlot(Slot):
         had_failed, self.failed = self.failed, False
         begun = now_ns()
         try:
-            self.press.verify(None if number == NO_WORD else self.group.words[number], reply)
+            self.group.verify(None if number == NO_WORD else self.group.words[number], reply)
         except BaseException as error:  # noqa: BLE001 (whatever it raises is data)
             self.fail_by(error_of(error, VERIFY_FAILED))
         recorder.verify_ns.append(now_ns() - begun)
@@ -202,7 +204,7 @@ class StagedSlots(Slots):
         self.prepares_inline = stages.shape.prepares
         self.verifies_inline = stages.shape.verifies
         self.hand_over: Callable[..., None] | None = None
-        self._prepare = press.prepare
+        self._prepare, self.verify = press.prepare, press.verify  # of no slot's object, as in a CPU worker
         self._nowhere = Context()
         self._chance = random.Random(f"{seed}/{worker}/verify").random
 
@@ -211,7 +213,7 @@ class StagedSlots(Slots):
         self.stages.tier = tier
         self.prepares_inline = self.verifies_inline = False
         if self.stages.shape.verifies:
-            self.hand_over = self._hand_over
+            self.hand_over = tier.hand_over if self.stages.sample >= 1 else self._hand_over
         tier.refilled, tier.noted = self._wake, self._enter
 
     def make_slot(self, index: int, press: Press) -> Slot:
@@ -264,7 +266,7 @@ class StagedSlots(Slots):
         return self.stages.sample >= 1 or self._chance() < self.stages.sample
 
     def _hand_over(self, number: int, reply: Any, *, has_failed: bool) -> None:
-        """Have *reply* verified by the tier, some time."""
+        """Have *reply* verified by the tier, if it is one of the sample."""
         if self.is_sampled():
             assert self.stages.tier is not None
             self.stages.tier.hand_over(number, reply, has_failed=has_failed)

@@ -224,6 +224,23 @@ def test_threads() -> None:
     assert found.service.min_ns >= 2_000_000
 
 
+@pytest.mark.parametrize("tier", [False, True], ids=["in line", "in the tier"])
+def test_words_for_threads(*, tier: bool) -> None:
+    """A word that cannot be prepared fails its own iteration; what the thread noted before is not noted again."""
+
+    def prepare(self: Press, word: int) -> int:
+        return 1 // word
+
+    def press(self: Press, word: int) -> None:
+        check(word == 1, "prepared")
+
+    made: Press = type("Made", (Press,), {"prepare": prepare, "press": press})()
+    found = pressed(made, OpenGate(200), words=[0, 1], tier=tier)
+    n_bad = drawn(200, 2).count(0)
+    assert (found.failed, found.completed) == (n_bad, 200 - n_bad)
+    assert found.checks["prepared"].passed == 200 - n_bad
+
+
 def test_a_thread_that_is_stuck_holds_its_slot_only() -> None:
     """Its iteration fails at its time, the other slots go on, and the end does not wait for it."""
     may_end = threading.Event()

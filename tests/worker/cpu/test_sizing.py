@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
 from hybridpress.press import Press
@@ -36,13 +39,21 @@ def test_by_cost_and_pace(
 
 def test_the_cost_is_measured() -> None:
     """On the first words, whatever prepare() raises."""
-    seen: list[int] = []
 
-    class Counts(Press):
+    class Sleeps(Press):
         def prepare(self, word: int) -> None:
-            seen.append(word)
+            time.sleep(0.001)
             raise ValueError
 
-    assert prepare_cost_ns(Counts(), range(1_000)) > 0
-    assert seen == list(range(50))
-    assert prepare_cost_ns(Counts(), []) == 0
+    assert 1 * MS <= prepare_cost_ns(Sleeps(), range(1_000)) < 200 * MS
+    assert prepare_cost_ns(Sleeps(), []) == 0
+
+
+def test_a_word_that_kills() -> None:
+    """It is measured apart: this process lives on, and there will be CPU workers."""
+
+    class Dies(Press):
+        def prepare(self, word: int) -> None:
+            os._exit(3)
+
+    assert n_workers_for(prepare_cost_ns(Dies(), [1]), 0.0, 1.0, 4) == 1
