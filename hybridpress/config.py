@@ -451,6 +451,11 @@ class RunConfig:
         return self.profile is not None
 
     @property
+    def peak_qps(self) -> float | None:
+        """The highest rate that is asked for; None: unpaced."""
+        return None if self.profile is None else self.profile.peak_rate
+
+    @property
     def slots_by_worker(self) -> list[int]:
         """How many slots each worker has."""
         return deal(self.concurrent, [1] * self.processes)

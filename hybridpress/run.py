@@ -321,13 +321,13 @@ def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words
         return config.cpu_workers
     prepare_ns = prepare_cost_ns(press, words) if shape.prepares else None
     verified_share = config.verify_sample if shape.verifies else 0.0
-    return n_workers_for(prepare_ns, verified_share, config.qps, machine.n_cpus())
+    return n_workers_for(prepare_ns, verified_share, config.peak_qps, machine.n_cpus())
 
 
 def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:
     if not shape.has_cpu_work:
         return None
-    return CpuTier(config.cpu_workers, config.processes, state.load_s, machine.n_cpus(), config.qps)
+    return CpuTier(config.cpu_workers, config.processes, state.load_s, machine.n_cpus(), config.peak_qps)
 
 
 async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal, seeker: Seeker | None) -> RunState:

@@ -119,9 +119,9 @@ def _n_words_at_first(seat: Seat) -> int:
     """How many words should be ready when the load begins: what this worker's share of the pace needs."""
     config = seat.config
     n_slots = len(seat.slots)
-    if config.qps is None:
+    if config.peak_qps is None:
         return n_slots
-    return math.ceil(config.qps * n_slots / config.concurrent * AHEAD_NS / NS_PER_S)
+    return math.ceil(config.peak_qps * n_slots / config.concurrent * AHEAD_NS / NS_PER_S)
 
 
 def work(seat: Seat, channel: WorkerEnd) -> None:
