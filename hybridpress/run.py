@@ -15,7 +15,7 @@ import uvloop
 from hybridpress import __version__, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
-from hybridpress.config import AUTO, Layer, RunConfig, knobs_by_name
+from hybridpress.config import Layer, RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
 from hybridpress.coordinator.seeker import Quest, Seeker
 from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
@@ -39,6 +39,7 @@ from hybridpress.metrics.summary import RunFacts, summarize
 from hybridpress.metrics.verdict import CpuTier
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
+from hybridpress.settings import AUTO
 from hybridpress.units import format_count, format_duration
 from hybridpress.worker.cpu.process import Door, be_cpu_worker
 from hybridpress.worker.cpu.sizing import n_workers_for, prepare_cost_ns

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.config import AUTO, DEFAULT_DURATION_S, Layer, RunConfig, knobs
+from hybridpress.config import DEFAULT_DURATION_S, Layer, RunConfig, knobs
 from hybridpress.errors import EXIT_USAGE, UsageError
 from hybridpress.machine import n_cpus
 

@@ -36,7 +36,8 @@ MAY_IMPORT = {
         "vocab": "errors units load",
         "press": "errors clock clients vocab",
         "scenario": "errors press vocab",
-        "config": "errors machine units load metrics",
+        "settings": "errors load machine",
+        "config": "errors machine settings units load metrics",
         "ipc": "errors load metrics config",
         "worker": "errors clock hot machine units load metrics clients vocab press scenario config ipc",
         "coordinator": "errors clock control units load metrics config ipc",
@@ -44,8 +45,8 @@ MAY_IMPORT = {
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock control hot machine units load metrics clients vocab press scenario config ipc worker "
-        "coordinator report web cluster target",
+        "run": "errors clock control hot machine settings units load metrics clients vocab press scenario config ipc "
+        "worker coordinator report web cluster target",
         "cli": "errors control hot units metrics press scenario config report target run",
     }.items()
 }
