@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hybridpress.config import DEFAULT_DURATION_S, Layer, RunConfig, knobs
 from hybridpress.errors import EXIT_USAGE, UsageError
 from hybridpress.machine import n_cpus
+from hybridpress.settings import AUTO
 
 
 def of_class(**settings: Any) -> Layer:
