@@ -196,7 +196,7 @@ class RunState:
             return []
         worker.is_gone = True
         actions: list[Action] = []
-        if not worker.is_done:
+        if not worker.is_done and not worker.is_dismissed:
             how = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
             text = f"worker {number} (process {worker.totals.pid}) died: {how}"
             n_lost = self._lose(worker, now_ns)
@@ -207,7 +207,7 @@ class RunState:
             if not self.is_interrupted and not any(worker.is_done for worker in self.places):
                 self._break("all worker processes died")
             return actions + self._finish(now_ns)
-        if not worker.is_done:
+        if not worker.is_done and not worker.is_dismissed:
             actions += self._replace(worker, now_ns)
         actions += self._begin_if_ready(now_ns) + self._complete(now_ns)
         return actions + (self._drained(now_ns) if self.phase is Phase.PRESSING else [])
@@ -365,8 +365,12 @@ class RunState:
         return max(until_ns + int(slack_s * NS_PER_S), self._deadline_ns or 0)
 
     def _drained(self, now_ns: int) -> list[Action]:
-        """A worker is done: once all are, only their last rites remain."""
-        if not all(worker.reports_no_more or not worker.is_pressing for worker in self.places):
+        """A worker is done: once all are, only their last rites remain. Where all are lost, but a fresh one is to come,
+        the load goes on with that.
+        """
+        if not any(worker.is_done for worker in self.places) or not all(
+            worker.reports_no_more or not worker.is_pressing for worker in self.places
+        ):
             return []
         actions: list[Action] = []
         for worker in self.places:
@@ -378,7 +382,7 @@ class RunState:
 
     def _dismiss(self, worker: Worker) -> list[Action]:
         """A fresh worker comes too late: the load is over."""
-        worker.is_done = True
+        worker.is_dismissed = True
         return [Kill(worker.totals.id)]
 
     def _finish(self, now_ns: int) -> list[Action]:
@@ -433,7 +437,10 @@ class RunState:
         drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
         self._deadline_ns = drain_until_ns + int(OVERDUE_S * NS_PER_S)
         in_flight = sum(worker.counts.in_flight for worker in pressing if worker.counts)
-        stops = [Tell(worker.totals.id, Stop(drain_until_ns)) for worker in pressing]
+        stops: list[Action] = [Tell(worker.totals.id, Stop(drain_until_ns)) for worker in pressing]
+        for worker in self.places:
+            if not worker.reports_no_more and not worker.is_pressing:
+                stops += self._dismiss(worker)
         return [*stops, Draining(in_flight)]
 
     def _happened(self, now_ns: int, kind: str, text: str) -> Happened:
