@@ -256,6 +256,8 @@ class Result:
         """Plain dicts, lists and numbers, keys as in the file ("p99.9")."""
         found = _plain(self)
         assert isinstance(found, dict)
+        if self.search is None:
+            del found["search"]
         return {"schema": found.pop("schema"), **found}
 
 
