@@ -40,7 +40,7 @@ from hybridpress.metrics.verdict import CpuTier
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
 from hybridpress.settings import AUTO
-from hybridpress.units import format_count, format_duration
+from hybridpress.units import NS_PER_S, format_count, format_duration
 from hybridpress.worker.cpu.process import Door, be_cpu_worker
 from hybridpress.worker.cpu.sizing import n_workers_for, prepare_cost_ns
 from hybridpress.worker.process import MAX_THREADS, Seat, http_settings, work
@@ -328,7 +328,9 @@ def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words
 def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:
     if not shape.has_cpu_work:
         return None
-    return CpuTier(config.cpu_workers, config.processes, state.load_s, machine.n_cpus(), config.peak_qps)
+    # Replies are verified after the load too: as long as the workers were watched.
+    lasted_s = max(state.load_s, state.total.health.span_ns / NS_PER_S / config.processes)
+    return CpuTier(config.cpu_workers, config.processes, lasted_s, machine.n_cpus(), config.peak_qps)
 
 
 async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal, seeker: Seeker | None) -> RunState:

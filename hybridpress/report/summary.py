@@ -303,6 +303,6 @@ def _cpu_tier(result: Result) -> Iterator[RenderableType]:
             )
     if tier.unverified:
         parts.append(f"{format_count(tier.unverified)} replies not verified in time")
-    if tier.workers and tier.prepare_ms.count:
-        parts.append(f"{format_count(tier.waits)} iterations waited for their word")
+    if tier.workers:
+        parts.append(f"{format_count(tier.waits)} iterations waited for them")
     yield _text("; ".join(parts), "dim")
