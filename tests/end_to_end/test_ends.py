@@ -136,14 +136,14 @@ def test_a_worker_is_killed(sleeper: Path, tmp_path: Path) -> None:
     assert "died: killed by signal 9" in ran.err
 
 
-@pytest.mark.parametrize("n_killed", [1, 2], ids=["spawner", "all workers"])
-def test_nobody_is_left(sleeper: Path, tmp_path: Path, n_killed: int) -> None:
+@pytest.mark.parametrize(("victim", "processes"), [("spawner", "2"), ("only worker", "1")])
+def test_nobody_is_left(sleeper: Path, tmp_path: Path, victim: str, processes: str) -> None:
     """When all workers are gone the run is broken: exit code 1, with what was measured until then."""
     json_file = tmp_path / "r.json"
-    process = started(sleeper, "--qps", "100", "--duration", "20s", "--processes", "2", "--json", json_file)
+    process = started(sleeper, "--qps", "100", "--duration", "20s", "--processes", processes, "--json", json_file)
     spawner, workers = processes_of(process)
-    for victim in [spawner] if n_killed == 1 else workers:
-        victim.kill()
+    for process_to_kill in [spawner] if victim == "spawner" else workers:
+        process_to_kill.kill()
     ran = command.finish(process, json_file, patience_s=10)
     assert ran.exit_code == 1
     assert "all worker processes died" in ran.err
