@@ -10,11 +10,26 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 from hybridpress.press import Press, check, step
+from hybridpress.vocab import Vocab, access_log, csv, jsonl, lines, repeat, rows, sql
 
 if TYPE_CHECKING:
     from hybridpress.metrics.result import Result
 
-__all__ = ["Press", "Result", "__version__", "check", "step"]
+__all__ = [
+    "Press",
+    "Result",
+    "Vocab",
+    "__version__",
+    "access_log",
+    "check",
+    "csv",
+    "jsonl",
+    "lines",
+    "repeat",
+    "rows",
+    "sql",
+    "step",
+]
 
 
 def __getattr__(name: str) -> Any:

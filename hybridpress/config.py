@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from hybridpress.errors import UsageError
@@ -23,6 +23,7 @@ from hybridpress.load.plan import ConstantRate
 from hybridpress.load.split import deal
 from hybridpress.machine import can_pin, n_cpus, why_not_ours
 from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
+from hybridpress.vocab import policy
 
 DEFAULT_DURATION_S = 30.0
 _HOST_NAME = re.compile(r"[\w.%:~-]+")
@@ -116,6 +117,15 @@ def _parse_local_addresses(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(addresses))
 
 
+def _one_of(*choices: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in choices:
+            raise UsageError(f'must be one of {", ".join(choices)}, got "{value}"')
+        return str(value)
+
+    return parse
+
+
 def _parse_seed(value: Any) -> int:
     try:
         return int(str(value))
@@ -203,6 +213,36 @@ class RunConfig:
     )
     seed: int | None = _knob(
         None, Knob("seed", _parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
+    )
+    draw: str = _knob(
+        "random",
+        Knob(
+            "draw",
+            _one_of(*get_args(policy.Name)),
+            "How words are drawn: random, sequential, shuffle, partitioned, per_slot, once.",
+            "HOW",
+            "random",
+        ),
+    )
+    exhausted: str | None = _knob(
+        None,
+        Knob(
+            "exhausted",
+            _one_of(*get_args(policy.Exhausted)),
+            "After the last word: recycle (begin again), stop (end the run), fail (end it, and exit with 1).",
+            "WHAT",
+            "recycle; with --draw once stop",
+        ),
+    )
+    lost_words: str = _knob(
+        "report",
+        Knob(
+            "lost_words",
+            _one_of(*get_args(policy.InFlight)),
+            "Words that a killed worker was at, where each is used once: report them, or draw them again.",
+            "report|again",
+            "report",
+        ),
     )
     cookies: bool = _knob(False, Knob("cookies", _parse_flag, "Each slot keeps the cookies it is sent.", is_flag=True))
     insecure: bool = _knob(
@@ -296,6 +336,11 @@ class RunConfig:
                 f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
                 "every process needs a slot of its own; ask for fewer processes or more slots"
             )
+        try:
+            self.policy  # noqa: B018 (says what is wrong with it)
+        except UsageError as error:
+            name = "exhausted" if self.exhausted is not None else "draw"
+            mistakes += [f"{label(name)} cannot be: {mistake}" for mistake in error.mistakes]
         if self.insecure and self.ca_file:
             mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
         if self.local_addresses and (self.host or "").startswith("http+unix"):
@@ -307,15 +352,25 @@ class RunConfig:
         changes: dict[str, Any] = {}
         if not self.processes:
             changes["processes"] = min(n_cpus(), self.concurrent)
-        if self.duration_s is None and self.iterations is None:
+        if self.duration_s is None and self.iterations is None and self.draw != "once":
             changes["duration_s"] = DEFAULT_DURATION_S
         if self.seed is None:
             changes["seed"] = random.SystemRandom().randrange(2**31)
         return dataclasses.replace(self, **changes)
 
     @property
+    def is_ended_by_words(self) -> bool:
+        """Whether nothing but the last word ends the run."""
+        return self.duration_s is None and self.iterations is None
+
+    @property
     def is_paced(self) -> bool:
         return self.qps is not None
+
+    @property
+    def policy(self) -> policy.Policy:
+        """How words are drawn."""
+        return policy.Policy(self.draw, self.exhausted, self.lost_words)  # type: ignore[arg-type]  # parsed to these
 
     @property
     def slots_by_worker(self) -> list[int]:
@@ -324,12 +379,11 @@ class RunConfig:
 
     @property
     def n_planned(self) -> int | None:
-        """How many iterations the plan holds; None when nothing but the time limits an unpaced run."""
+        """How many iterations the plan holds; None when the time alone limits an unpaced run, or the words limit it."""
         if self.iterations is not None:
             return self.iterations
-        if self.qps is None:
+        if self.qps is None or self.duration_s is None:
             return None
-        assert self.duration_s is not None
         return ConstantRate(self.qps).n_arrivals(self.duration_s)
 
     def as_settings(self) -> dict[str, Any]:

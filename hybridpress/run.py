@@ -6,7 +6,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,10 +37,13 @@ from hybridpress.metrics.summary import RunFacts, summarize
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
 from hybridpress.units import format_count, format_duration
+from hybridpress.vocab.supply import Supply
 from hybridpress.worker.process import Seat, http_settings, work
 
 FILES_BESIDES = 64
 """Open files that a worker needs besides its connections; its own are some 15, the rest is for the scenario."""
+SPARE_S = 60.0
+"""How much longer than all words need the plan of a run is that its words end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         InterruptedRunError: the user ended it before its load began.
     """
     config, shape = configure(press, flags)
-    with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(press, shape, config))) as spawner:
+    supply = Supply(config.policy, config.slots_by_worker, _seed(config))
+    with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(press, shape, config, supply))) as spawner:
         terminal.starting("building the word table")
         try:
             spawner.start()
@@ -89,17 +93,20 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         terminal.starting(_starting(config, n_words))
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
-            state = asyncio.run(_conduct(config, spawner, terminal))
+            state = asyncio.run(_conduct(_with_end(config, supply), spawner, terminal))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
-        result = summarize(_facts(config, state))
+        _tell_words(supply, state, terminal)
+        result = summarize(_facts(config, supply, state))
         terminal.finished(result)
     if config.json is not None:
         from hybridpress.report.json import write_json
 
         write_json(result, config.json)
+    if supply.policy.must_fail and state.is_out_of_words and not state.is_interrupted:
+        return Finished(result, EXIT_BROKEN, f"{supply.told_exhausted()}, and the run was to go on")
     return _finished(config, result, state)
 
 
@@ -113,9 +120,10 @@ def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
     from hybridpress.worker.once import run_once
 
     config, shape = configure(press, flags)
-    words = scenario.words_of(press, shape)
+    supply = Supply(config.policy, [1], _seed(config))
+    supply.fill(scenario.words_of(press, shape))
     printer = OncePrinter()
-    outcome = uvloop.run(run_once(Seat(0, config, press, shape, words, range(1)), printer))
+    outcome = uvloop.run(run_once(Seat(0, config, press, shape, supply, range(1)), printer))
     printer.outcome(
         outcome.word, outcome.returned, outcome.checks, outcome.errors, outcome.duration_ns, outcome.step_times_ns
     )
@@ -143,6 +151,8 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
         config = RunConfig.build(scenario.label_of(press), own)
     except UsageError as error:
         mistakes += error.mistakes
+    if not mistakes and not shape.takes_word and not config.policy.is_default:
+        mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
     if mistakes:
         raise UsageError(mistakes)
     for setting in ("host", "qps", "concurrent"):
@@ -234,18 +244,19 @@ def _reach(config: RunConfig) -> None:
         loop.close()
 
 
-def _preparer(press: Press, shape: scenario.Shape, config: RunConfig) -> Callable[[], tuple[int, Work]]:
+def _preparer(press: Press, shape: scenario.Shape, config: RunConfig, supply: Supply) -> Callable[[], tuple[int, Work]]:
     def prepare() -> tuple[int, Work]:
         """In the spawner: the word table, and what each worker is to do."""
         machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
         # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
         gc.freeze()
         words = scenario.words_of(press, shape)
+        supply.fill(words)
         slots = config.slots_by_worker
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
             first = sum(slots[:worker])
-            work(Seat(worker, config, press, shape, words, range(first, first + slots[worker])), channel)
+            work(Seat(worker, config, press, shape, supply, range(first, first + slots[worker])), channel)
 
         return len(words), be_worker
 
@@ -260,12 +271,38 @@ async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> R
     return await coordinator.run()
 
 
+def _with_end(config: RunConfig, supply: Supply) -> RunConfig:
+    """The settings of a run that its words end. Unpaced it needs no other end. A plan must have one: it is made long
+    enough for all words also where one worker starts more of them, and another fewer, than its share.
+    """
+    if config.qps is None or not config.is_ended_by_words:
+        return config
+    return replace(config, duration_s=2 * supply.n_words / config.qps + SPARE_S)
+
+
+def _tell_words(supply: Supply, state: RunState, terminal: Terminal) -> None:
+    """What became of the words, where each was to be used once."""
+    told = [("words_lost", text) for text in supply.told_lost()]
+    if state.is_out_of_words:
+        if not supply.n_left:
+            told.append(("words_used", supply.told_exhausted()))
+        told += [("words_unused", text) for text in supply.told_unused()]
+    for kind, text in told:
+        state.events.append(EventResult(round(state.load_s, 3), kind, text))
+        terminal.event(state.load_s, text)
+
+
+def _seed(config: RunConfig) -> int:
+    assert config.seed is not None  # filled in by RunConfig.build
+    return config.seed
+
+
 def _starting(config: RunConfig, n_words: int) -> str:
     table = f"{format_count(n_words)} words; " if n_words else ""
     return f"{table}starting {config.concurrent} slots in {config.processes} processes"
 
 
-def _facts(config: RunConfig, state: RunState) -> RunFacts:
+def _facts(config: RunConfig, supply: Supply, state: RunState) -> RunFacts:
     # The start is known on the monotonic clock; the wall clock is asked once, now, and carried back.
     started_at = datetime.now(UTC) - timedelta(microseconds=(now_ns() - state.start_ns) / 1e3)
     return RunFacts(
@@ -276,7 +313,7 @@ def _facts(config: RunConfig, state: RunState) -> RunFacts:
         start_ns=state.start_ns,
         load_s=state.load_s,
         target_qps=config.qps,
-        n_planned=config.n_planned,
+        n_planned=supply.n_words if config.is_ended_by_words else config.n_planned,
         n_lost=state.n_lost,
         total=state.total,
         seconds=state.seconds,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hybridpress.errors import ScenarioError
+from hybridpress.errors import ScenarioError, UsageError
 from hybridpress.press import Press
-from hybridpress.vocab.table import collect
+from hybridpress.vocab.table import Table, build_table
 
 _MODULE_PREFIX = "hybridpress_scenario_"
 _PACKAGE_DIR = str(Path(__file__).parent)
@@ -85,29 +85,38 @@ def shape_of(press: Press) -> Shape:
     return Shape(takes_word=bool(_parameters(press.press)))
 
 
-def words_of(press: Press, shape: Shape) -> list[Any]:
+def words_of(press: Press, shape: Shape) -> Table:
     """The word table of *press*, also put into its `vocab_list`; empty when it has none and press() takes no word.
 
     Raises:
-        ScenarioError: vocab() raised, gave nothing, or gave no words.
+        ScenarioError: vocab() raised, gave nothing, or gave no words; a source of words cannot be read.
     """
     name = type(press).__name__
-    has_vocab = type(press).vocab is not Press.vocab
+    has_vocab = "vocab" in vars(press) or type(press).vocab is not Press.vocab
     try:
-        words = collect(press.vocab() if callable(press.vocab) else press.vocab)
+        words = build_table(press.vocab() if callable(press.vocab) else press.vocab, _dir_of(press))
+    except UsageError as error:
+        raise ScenarioError(error.mistakes) from error
     except Exception as error:
         raise ScenarioError(f"{name}.vocab() raised {told(error)}") from error
     if words is None:
-        words = list(getattr(press, "vocab_list", ()))  # a constructor may have forgotten ours
+        words = build_table(getattr(press, "vocab_list", ()), _dir_of(press))  # a constructor may have forgotten ours
+        assert words is not None
     press.vocab_list = words
-    if not words and has_vocab:
+    if not len(words) and has_vocab:
         raise ScenarioError(f"{name}.vocab() is empty: there is no word to press with")
-    if not words and shape.takes_word:
+    if not len(words) and shape.takes_word:
         raise ScenarioError(
             f"{_where(press.press)}: {name}.press() takes a word, but there is no vocab(); "
             "write one, or press() without a word"
         )
     return words
+
+
+def _dir_of(press: Press) -> Path:
+    """Where the scenario's file is."""
+    file = sys.modules[type(press).__module__].__dict__.get("__file__")
+    return Path(file).absolute().parent if file else Path.cwd()
 
 
 def told(error: BaseException) -> str:

@@ -22,7 +22,7 @@ FRONT = "__init__"
 MAY_IMPORT = {
     room: set(rooms.split())
     for room, rooms in {
-        "__init__": "errors metrics press",
+        "__init__": "errors metrics mixed press vocab",
         "__main__": "cli",
         "errors": "",
         "clock": "",
@@ -34,18 +34,19 @@ MAY_IMPORT = {
         "clients": "errors clock hot",
         "vocab": "errors units load",
         "press": "errors clock clients vocab",
-        "scenario": "errors press vocab",
-        "config": "errors machine units load metrics",
+        "mixed": "errors load press units",
+        "scenario": "errors mixed press vocab",
+        "config": "errors machine units load metrics vocab",
         "ipc": "errors load metrics config",
-        "worker": "errors clock hot machine units load metrics clients vocab press scenario config ipc",
+        "worker": "errors clock hot machine units load metrics clients vocab press mixed scenario config ipc",
         "coordinator": "errors clock units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock hot machine units load metrics clients vocab press scenario config ipc worker coordinator "
-        "report web cluster target",
-        "cli": "errors hot units metrics press scenario config report target run",
+        "run": "errors clock hot machine units load metrics clients vocab press mixed scenario config ipc worker "
+        "coordinator report web cluster target",
+        "cli": "errors hot units metrics mixed press scenario config report target run",
     }.items()
 }
 

@@ -121,6 +121,8 @@ class RunState:
     n_lost: int = 0
     n_workers_lost: int = 0
     is_interrupted: bool = False
+    is_out_of_words: bool = False
+    """Whether a worker ended because there were no more words for it."""
     suspended_ns: int = 0
     """For how long the whole machine stood still since the workers were asked for."""
     broken: str | None = None
@@ -186,6 +188,7 @@ class RunState:
                 worker.is_done = True
                 worker.in_flight_left = report.interval.in_flight
                 worker.last_start_ns, worker.last_end_ns = report.last_start_ns, report.last_end_ns
+                self.is_out_of_words |= report.is_out_of_words
                 return self._measured(report.worker, report.interval) + self._drained(now_ns)
             case Broken():
                 self._complaints.append(report.text)
@@ -364,6 +367,8 @@ class RunState:
         """The end of the load: the time limit or the interrupt, else the plan's own end or the last iteration's, or the
         last loss of a worker.
         """
+        if self.is_out_of_words and not self.is_interrupted:
+            return self._end_of_words_ns()
         if self.end_ns is not None:
             return min(self.end_ns, max(now_ns, self.start_ns))
         if not any(worker.is_done for worker in self._workers):
@@ -371,6 +376,14 @@ class RunState:
         if self.config.qps is None or self.config.n_planned is None:
             return max(worker.last_end_ns for worker in self._workers)
         nominal_ns = self.start_ns + int(self.config.n_planned / self.config.qps * NS_PER_S)
+        return max(nominal_ns, *(worker.last_start_ns for worker in self._workers))
+
+    def _end_of_words_ns(self) -> int:
+        """When the last words were used: a plan that all of them followed is as long as it takes to start them."""
+        if self.config.qps is None:
+            return max(worker.last_end_ns for worker in self._workers)
+        n_started = sum(worker.totals.started for worker in self._workers)
+        nominal_ns = self.start_ns + int(n_started / self.config.qps * NS_PER_S)
         return max(nominal_ns, *(worker.last_start_ns for worker in self._workers))
 
     def _lose(self, worker: _Worker, now_ns: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +29,7 @@ class Outcome:
 
 
 async def run_once(seat: Seat, observer: Observer) -> Outcome:
-    """start(), one press() with a word drawn at random, stop(). *observer* sees every exchange."""
+    """start(), one press() with the first word that is drawn, stop(). *observer* sees every exchange."""
     recorder = Recorder(paced=False)
     trace = SlotTrace(recorder)
     trace.observer = observer
@@ -41,12 +40,12 @@ async def run_once(seat: Seat, observer: Observer) -> Outcome:
         0,
         clients,
         recorder,
-        words=seat.words,
+        words=seat.supply.table,
         takes_word=seat.shape.takes_word,
         seed=seat.config.seed,
     )
     slot = Slot(slots, 0, seat.press.in_slot(0, 0, clients))
-    words = [random.Random(seat.config.seed).choice(seat.words)] if seat.shape.takes_word else []
+    words = [seat.supply.table[seat.supply.draw(0).next(0)]] if seat.shape.takes_word else []
     returned = None
     running_slot.set(slot)
     error = await slot.start()

@@ -7,9 +7,9 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 import uvloop
 
@@ -27,10 +27,12 @@ from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, told
 from hybridpress.units import NEVER_NS, NS_PER_S
+from hybridpress.vocab.supply import Supply
+from hybridpress.worker.drawn import Drawing, DrawnPress
 from hybridpress.worker.flush import Reporter
 from hybridpress.worker.gate import OpenGate
 from hybridpress.worker.health import Watch
-from hybridpress.worker.slots import Slots, SlotTrace
+from hybridpress.worker.slots import Pressable, Slots, SlotTrace
 
 POLL_S = 0.005
 """How often a worker looks whether all iterations have started, where their number ends the run."""
@@ -48,7 +50,7 @@ class Seat:
     config: RunConfig
     press: Press
     shape: Shape
-    words: list[Any]
+    supply: Supply
     slots: range
 
 
@@ -63,6 +65,17 @@ def http_settings(config: RunConfig) -> HttpSettings:
         cookies=config.cookies,
         headers={"User-Agent": f"hybridpress/{__version__}", "Accept": "*/*"},
         local_addresses=config.local_addresses,
+    )
+
+
+def make_slots(seat: Seat, clients: Clients, recorder: Recorder, ran_out: Callable[[], None]) -> Slots:
+    """The worker's slots. *ran_out* is called when there are no more words for them."""
+    words, takes_word = seat.supply.table, seat.shape.takes_word
+    press: Pressable = seat.press
+    if takes_word and not seat.supply.policy.is_default:
+        press, takes_word = DrawnPress(seat.press, Drawing(seat.supply, seat.worker, ran_out)), False
+    return Slots(
+        press, seat.slots, seat.worker, clients, recorder, words=words, takes_word=takes_word, seed=seat.config.seed
     )
 
 
@@ -91,6 +104,7 @@ class _Worker:
         self._slots: Slots | None = None
         self._begun: Begin | None = None
         self._drain_until_ns: int | None = None
+        self._is_out_of_words = False
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
@@ -99,17 +113,7 @@ class _Worker:
         gc.set_threshold(*GC_THRESHOLDS)
         recorder = Recorder(paced=seat.config.is_paced)
         clients = Clients(http_settings(seat.config), SlotTrace(recorder))
-        slots = Slots(
-            seat.press,
-            seat.slots,
-            seat.worker,
-            clients,
-            recorder,
-            words=seat.words,
-            takes_word=seat.shape.takes_word,
-            seed=seat.config.seed,
-        )
-        self._slots = slots
+        slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
         watch = Watch(loop)  # before the slots start: they may use up the open files, of which it needs one
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
@@ -127,7 +131,10 @@ class _Worker:
         interval = reporter.end(slots.given_up_ns)
         interval.dropped = n_unstarted
         watch.close()
-        self._channel.send(Done(seat.worker, interval, slots.last_start_ns(), recorder.last_end_ns))
+        last_start_ns = slots.last_start_ns()
+        self._channel.send(
+            Done(seat.worker, interval, last_start_ns, recorder.last_end_ns, is_out_of_words=self._is_out_of_words)
+        )
         await slots.stop(seat.config.timeout_s)
         await clients.close()
         loop.remove_reader(self._channel.fileno())
@@ -157,7 +164,7 @@ class _Worker:
             return 0
         until_ns = NEVER_NS if begun.until_ns is None else begun.until_ns
         grace_ns = int(CATCH_UP_S * NS_PER_S) if begun.pace is not None else 0
-        while not self._must_stop:
+        while not self._must_stop and not self._is_out_of_words:
             now = now_ns()
             all_started = slots.gate.due_ns == NEVER_NS
             if now >= until_ns + grace_ns or (all_started and (now >= until_ns or begun.until_ns is None)):
@@ -166,7 +173,7 @@ class _Worker:
                 await self._wait(POLL_S)  # until the gate has nothing more
             else:
                 await self._wait((until_ns - now) / NS_PER_S)
-        n_unstarted = slots.gate.n_due(min(now_ns(), until_ns))
+        n_unstarted = 0 if self._is_out_of_words else slots.gate.n_due(min(now_ns(), until_ns))
         slots.close()
         return n_unstarted
 
@@ -176,6 +183,13 @@ class _Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._heard.wait()
+
+    def _run_out(self) -> None:
+        """There is no word for the iteration that was to begin, and will be none."""
+        if not self._is_out_of_words and self._slots is not None:
+            self._is_out_of_words = True
+            self._slots.close()
+            self._heard.set()
 
     @property
     def _must_stop(self) -> bool:
