@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+from hybridpress.mixed import MixedPress, Share
 from hybridpress.press import Press, check, step
 from hybridpress.vocab import Vocab, access_log, csv, jsonl, lines, repeat, rows, sql
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from hybridpress.metrics.result import Result
 
 __all__ = [
+    "MixedPress",
     "Press",
     "Result",
+    "Share",
     "Vocab",
     "__version__",
     "access_log",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ import uvloop
 from hybridpress import __version__, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
-from hybridpress.config import Layer, RunConfig, knobs_by_name
+from hybridpress.config import RunConfig
 from hybridpress.coordinator.coordinator import Coordinator
 from hybridpress.coordinator.spawner import Spawner, Work
 from hybridpress.coordinator.state import RunState
@@ -34,9 +34,12 @@ from hybridpress.errors import (
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.metrics.result import EventResult, Result
 from hybridpress.metrics.summary import RunFacts, summarize
+from hybridpress.mixed import MixedPress
+from hybridpress.parts import RunPart, layers_of, mixed_config, run_parts
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
 from hybridpress.units import format_count, format_duration
+from hybridpress.vocab.policy import Policy
 from hybridpress.vocab.supply import Supply
 from hybridpress.worker.process import Seat, http_settings, work
 
@@ -81,37 +84,38 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         RunError: the run broke before its load began.
         InterruptedRunError: the user ended it before its load began.
     """
-    config, shape = configure(press, flags)
-    supply = Supply(config.policy, config.slots_by_worker, _seed(config))
-    with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(press, shape, config, supply))) as spawner:
+    cast = _cast(press, flags)
+    config = cast.config
+    with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(cast))) as spawner:
         terminal.starting("building the word table")
         try:
             spawner.start()
-            n_words = _check_table_and_host(spawner, config)
+            n_words = _check_table_and_host(spawner, cast)
         except KeyboardInterrupt:
             raise InterruptedRunError from None
         terminal.starting(_starting(config, n_words))
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
-            state = asyncio.run(_conduct(_with_end(config, supply), spawner, terminal))
+            state = asyncio.run(_conduct(_with_end(config, n_words), spawner, terminal))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
-        _tell_words(supply, state, terminal)
-        result = summarize(_facts(config, supply, state))
+        complaint = _tell_words(cast, state, terminal)
+        result = summarize(_facts(cast, n_words, state))
         terminal.finished(result)
     if config.json is not None:
         from hybridpress.report.json import write_json
 
         write_json(result, config.json)
-    if supply.policy.must_fail and state.is_out_of_words and not state.is_interrupted:
-        return Finished(result, EXIT_BROKEN, f"{supply.told_exhausted()}, and the run was to go on")
+    if complaint and not state.is_interrupted:
+        return Finished(result, EXIT_BROKEN, complaint)
     return _finished(config, result, state)
 
 
 def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
-    """One iteration of *press* in this process, request and reply printed. Returns the exit code.
+    """One iteration of *press* in this process, or of each part of a mix, request and reply printed. Returns the exit
+    code.
 
     Raises:
         UsageError: a setting or the scenario cannot be used; nothing was sent.
@@ -119,15 +123,77 @@ def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
     from hybridpress.report.once import OncePrinter
     from hybridpress.worker.once import run_once
 
-    config, shape = configure(press, flags)
-    supply = Supply(config.policy, [1], _seed(config))
-    supply.fill(scenario.words_of(press, shape))
+    cast = _cast(press, {**flags, "concurrent": 1, "processes": 1})
+    cast.build()
     printer = OncePrinter()
-    outcome = uvloop.run(run_once(Seat(0, config, press, shape, supply, range(1)), printer))
-    printer.outcome(
-        outcome.word, outcome.returned, outcome.checks, outcome.errors, outcome.duration_ns, outcome.step_times_ns
-    )
-    return EXIT_BROKEN if outcome.has_failed else EXIT_DONE
+    has_failed = False
+    for seat in cast.seats_of_parts():
+        outcome = uvloop.run(run_once(seat, printer))
+        printer.outcome(
+            outcome.word, outcome.returned, outcome.checks, outcome.errors, outcome.duration_ns, outcome.step_times_ns
+        )
+        has_failed |= outcome.has_failed
+    return EXIT_BROKEN if has_failed else EXIT_DONE
+
+
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """What a run presses with: one press with its words, or the parts of a mix."""
+
+    config: RunConfig
+    press: Press
+    shape: scenario.Shape
+    supply: Supply
+    parts: Sequence[RunPart] = ()
+
+    @property
+    def supplies(self) -> list[Supply]:
+        return [part.supply for part in self.parts] or [self.supply]
+
+    @property
+    def configs(self) -> list[RunConfig]:
+        """The settings of the clients, each once for each host."""
+        found = [part.config for part in self.parts] or [self.config]
+        return list({config.host: config for config in found}.values())
+
+    def build(self) -> int:
+        """Build all word tables; how many words they have.
+
+        Raises:
+            UsageError: all that is wrong with them.
+        """
+        if not self.parts:
+            self.supply.fill(scenario.words_of(self.press, self.shape))
+        mistakes: list[str] = []
+        for part in self.parts:
+            try:
+                part.build()
+            except UsageError as error:
+                mistakes += error.mistakes
+        if mistakes:
+            raise ScenarioError(mistakes)
+        return sum(supply.n_words for supply in self.supplies)
+
+    def seat(self, worker: int) -> Seat:
+        slots = self.config.slots_by_worker
+        first = sum(slots[:worker])
+        numbers = range(first, first + slots[worker])
+        return Seat(worker, self.config, self.press, self.shape, self.supply, numbers, self.parts)
+
+    def seats_of_parts(self) -> list[Seat]:
+        """A seat with one slot for each part by itself."""
+        return [Seat(0, part.config, part.press, part.shape, part.supply, range(1)) for part in self.parts] or [
+            self.seat(0)
+        ]
+
+
+def _cast(press: Press, flags: Mapping[str, Any]) -> _Cast:
+    if not isinstance(press, MixedPress):
+        config, shape = configure(press, flags)
+        return _Cast(config, press, shape, Supply(config.policy, config.slots_by_worker, _seed(config)))
+    config = mixed_config(press, flags)
+    none = Supply(Policy(), config.slots_by_worker, _seed(config))
+    return _Cast(config, press, scenario.Shape(takes_word=False), none, run_parts(press, config, flags))
 
 
 def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenario.Shape]:
@@ -138,17 +204,12 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
     """
     mistakes: list[str] = []
     name = type(press).__name__
-    own = [
-        Layer(_settings(_class_attributes(press)), lambda knob: f"{name}.{knob}"),
-        Layer(_settings(vars(press)) | dict(press.settings), lambda knob: f"{name}({knob}=…)"),
-        Layer(flags, lambda knob: knobs_by_name()[knob].flag),
-    ]
     try:
         shape = scenario.shape_of(press)
     except UsageError as error:
         mistakes += error.mistakes
     try:
-        config = RunConfig.build(scenario.label_of(press), own)
+        config = RunConfig.build(scenario.label_of(press), layers_of(press, flags))
     except UsageError as error:
         mistakes += error.mistakes
     if not mistakes and not shape.takes_word and not config.policy.is_default:
@@ -161,43 +222,25 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
     return config, shape
 
 
-def _class_attributes(press: Press) -> dict[str, Any]:
-    """What the scenario's classes set, the most derived first to be heard; Press's own defaults are not settings."""
-    found: dict[str, Any] = {}
-    for cls in reversed(type(press).__mro__):
-        if cls is not Press and issubclass(cls, Press):
-            found |= vars(cls)
-    return found
-
-
-def _settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of *attributes* that are run settings; methods and properties of the same name are the scenario's own."""
-    names = knobs_by_name().keys() | {"params"}
-    return {
-        name: value
-        for name, value in attributes.items()
-        if name in names and not callable(value) and not isinstance(value, property)
-    }
-
-
-def _check_table_and_host(spawner: Spawner, config: RunConfig) -> int:
+def _check_table_and_host(spawner: Spawner, cast: _Cast) -> int:
     """Wait for the word table, and see whether the host can be reached: what is wrong with either is told together,
     before the load. Returns the table's length.
     """
     mistakes: list[str] = []
-    if _needs_all_connections(config) and (shortage := _shortage_of_files(config)):
+    if _needs_all_connections(cast.config) and (shortage := _shortage_of_files(cast.config)):
         mistakes.append(shortage)
     n_words = 0
     try:
         n_words = spawner.wait_for_table()
     except UsageError as error:
         mistakes += error.mistakes
-    try:
-        _reach(config)
-    except TLSError as error:
-        mistakes.append(f"--host {config.host}: {error}; see --ca-file and --insecure")
-    except ClientError as error:
-        mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
+    for config in cast.configs:
+        try:
+            _reach(config)
+        except TLSError as error:
+            mistakes.append(f"--host {config.host}: {error}; see --ca-file and --insecure")
+        except ClientError as error:
+            mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
     if mistakes:
         raise UsageError(mistakes)
     return n_words
@@ -244,21 +287,18 @@ def _reach(config: RunConfig) -> None:
         loop.close()
 
 
-def _preparer(press: Press, shape: scenario.Shape, config: RunConfig, supply: Supply) -> Callable[[], tuple[int, Work]]:
+def _preparer(cast: _Cast) -> Callable[[], tuple[int, Work]]:
     def prepare() -> tuple[int, Work]:
         """In the spawner: the word table, and what each worker is to do."""
         machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
         # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
         gc.freeze()
-        words = scenario.words_of(press, shape)
-        supply.fill(words)
-        slots = config.slots_by_worker
+        n_words = cast.build()
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
-            first = sum(slots[:worker])
-            work(Seat(worker, config, press, shape, supply, range(first, first + slots[worker])), channel)
+            work(cast.seat(worker), channel)
 
-        return len(words), be_worker
+        return n_words, be_worker
 
     return prepare
 
@@ -271,25 +311,30 @@ async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> R
     return await coordinator.run()
 
 
-def _with_end(config: RunConfig, supply: Supply) -> RunConfig:
+def _with_end(config: RunConfig, n_words: int) -> RunConfig:
     """The settings of a run that its words end. Unpaced it needs no other end. A plan must have one: it is made long
     enough for all words also where one worker starts more of them, and another fewer, than its share.
     """
     if config.qps is None or not config.is_ended_by_words:
         return config
-    return replace(config, duration_s=2 * supply.n_words / config.qps + SPARE_S)
+    return replace(config, duration_s=2 * n_words / config.qps + SPARE_S)
 
 
-def _tell_words(supply: Supply, state: RunState, terminal: Terminal) -> None:
-    """What became of the words, where each was to be used once."""
-    told = [("words_lost", text) for text in supply.told_lost()]
+def _tell_words(cast: _Cast, state: RunState, terminal: Terminal) -> str | None:
+    """Tell what became of words of which each was to be used once. Returns what is wrong with that, if anything is."""
+    told = [("words_lost", text) for supply in cast.supplies for text in supply.told_lost()]
+    complaint = None
     if state.is_out_of_words:
-        if not supply.n_left:
-            told.append(("words_used", supply.told_exhausted()))
-        told += [("words_unused", text) for text in supply.told_unused()]
+        for supply in cast.supplies:
+            told += [("words_unused", text) for text in supply.told_unused()]
+            if supply.n_left == 0:
+                told.append(("words_used", supply.told_exhausted()))
+                if supply.policy.must_fail:
+                    complaint = f"{supply.told_exhausted()}, and the run was to go on"
     for kind, text in told:
         state.events.append(EventResult(round(state.load_s, 3), kind, text))
         terminal.event(state.load_s, text)
+    return complaint
 
 
 def _seed(config: RunConfig) -> int:
@@ -302,7 +347,8 @@ def _starting(config: RunConfig, n_words: int) -> str:
     return f"{table}starting {config.concurrent} slots in {config.processes} processes"
 
 
-def _facts(config: RunConfig, supply: Supply, state: RunState) -> RunFacts:
+def _facts(cast: _Cast, n_words: int, state: RunState) -> RunFacts:
+    config = cast.config
     # The start is known on the monotonic clock; the wall clock is asked once, now, and carried back.
     started_at = datetime.now(UTC) - timedelta(microseconds=(now_ns() - state.start_ns) / 1e3)
     return RunFacts(
@@ -313,7 +359,7 @@ def _facts(config: RunConfig, supply: Supply, state: RunState) -> RunFacts:
         start_ns=state.start_ns,
         load_s=state.load_s,
         target_qps=config.qps,
-        n_planned=supply.n_words if config.is_ended_by_words else config.n_planned,
+        n_planned=n_words if config.is_ended_by_words and not cast.parts else config.n_planned,
         n_lost=state.n_lost,
         total=state.total,
         seconds=state.seconds,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridpress.errors import ScenarioError, UsageError
+from hybridpress.mixed import MixedPress, can_press, classes_of_parts
 from hybridpress.press import Press
 from hybridpress.vocab.table import Table, build_table
 
@@ -146,6 +147,8 @@ def is_user_file(file_name: str) -> bool:
 def _import(path: Path) -> Any:
     global is_loading
     module_name = _MODULE_PREFIX + path.stem
+    while (known := sys.modules.get(module_name)) is not None and known.__file__ != str(path):
+        module_name += "_"  # a file of the same name in another directory
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ScenarioError(f'"{path}" is not a Python file; a scenario\'s name ends in .py')
@@ -169,7 +172,7 @@ def _pick(module: Any, path: Path, class_name: str) -> type[Press]:
     presses = {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Press) and value is not Press
+        if isinstance(value, type) and issubclass(value, Press) and value not in {Press, MixedPress}
     }
     if class_name:
         if class_name in presses:
@@ -178,7 +181,9 @@ def _pick(module: Any, path: Path, class_name: str) -> type[Press]:
         raise ScenarioError(f"{path} has no Press named {class_name}; it has {found}")
     different = list(dict.fromkeys(presses.values()))
     own = [value for value in different if value.__module__ == module.__name__]
-    candidates = [value for value in own or different if value.press is not Press.press] or own
+    candidates = [value for value in own or different if can_press(value)] or own
+    mixed = {part for value in candidates if issubclass(value, MixedPress) for part in classes_of_parts(value)}
+    candidates = [value for value in candidates if value not in mixed] or candidates
     if not candidates:
         raise ScenarioError(f"{path} has no scenario: no class in it is a subclass of hybridpress.Press")
     if len(candidates) > 1:

@@ -34,18 +34,19 @@ MAY_IMPORT = {
         "clients": "errors clock hot",
         "vocab": "errors units load",
         "press": "errors clock clients vocab",
-        "mixed": "errors load press units",
+        "mixed": "errors press units",
         "scenario": "errors mixed press vocab",
+        "parts": "config errors mixed press scenario vocab",
         "config": "errors machine units load metrics vocab",
         "ipc": "errors load metrics config",
-        "worker": "errors clock hot machine units load metrics clients vocab press mixed scenario config ipc",
+        "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
         "coordinator": "errors clock units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock hot machine units load metrics clients vocab press mixed scenario config ipc worker "
-        "coordinator report web cluster target",
+        "run": "errors clock hot machine units load metrics clients vocab press mixed parts scenario config ipc "
+        "worker coordinator report web cluster target",
         "cli": "errors hot units metrics mixed press scenario config report target run",
     }.items()
 }

@@ -40,7 +40,7 @@ _COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max", "mean")
 def blocks(result: Result) -> list[RenderableType]:
     """The summary's parts from top to bottom; those with nothing to say are left out."""
     found: list[RenderableType] = [*_verdict(result), _counts(result), _times(result)]
-    for part in (_steps, _checks, _thresholds, _errors, _events):
+    for part in (_parts, _steps, _checks, _thresholds, _errors, _events):
         lines = list(part(result))
         if lines:
             found += [_text(""), *lines]
@@ -139,6 +139,27 @@ def _name(words: str) -> Text:
     from rich.text import Text
 
     return Text(visible(words), no_wrap=True, overflow="ellipsis")
+
+
+def _parts(result: Result) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    if not result.parts:
+        return
+    table = _table("part", "started", "share", "failed", "dropped", "p50", "p99", "max")
+    n_started = sum(part.started for part in result.parts.values())
+    for name, part in result.parts.items():
+        table.add_row(
+            _name(name),
+            format_count(part.started),
+            f"{100 * part.started / n_started:.2f} %" if n_started else "–",
+            Text(format_count(part.failed), "red" if part.failed else ""),
+            Text(format_count(part.dropped), "yellow" if part.dropped else ""),
+            format_ms(part.response_time_ms.p50),
+            format_ms(part.response_time_ms.p99),
+            format_ms(part.response_time_ms.max),
+        )
+    yield table
 
 
 def _steps(result: Result) -> Iterator[RenderableType]:

@@ -7,9 +7,10 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import uvloop
 
@@ -24,6 +25,7 @@ from hybridpress.ipc.messages import Begin, Broken, Done, Ready, Stop
 from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.recorder import Recorder
+from hybridpress.parts import RunPart
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, told
 from hybridpress.units import NEVER_NS, NS_PER_S
@@ -32,6 +34,7 @@ from hybridpress.worker.drawn import Drawing, DrawnPress
 from hybridpress.worker.flush import Reporter
 from hybridpress.worker.gate import OpenGate
 from hybridpress.worker.health import Watch
+from hybridpress.worker.mix import Mix, PartsClients, PartTrace
 from hybridpress.worker.slots import Pressable, Slots, SlotTrace
 
 POLL_S = 0.005
@@ -52,6 +55,8 @@ class Seat:
     shape: Shape
     supply: Supply
     slots: range
+    parts: Sequence[RunPart] = ()
+    """Of a mix: what stands in the place of *press*, *shape* and *supply*."""
 
 
 def http_settings(config: RunConfig) -> HttpSettings:
@@ -68,12 +73,25 @@ def http_settings(config: RunConfig) -> HttpSettings:
     )
 
 
-def make_slots(seat: Seat, clients: Clients, recorder: Recorder, ran_out: Callable[[], None]) -> Slots:
-    """The worker's slots. *ran_out* is called when there are no more words for them."""
+def open_clients(seat: Seat, recorder: Recorder) -> Clients | PartsClients:
+    """The worker's clients; those of a mix are each part's own. To be called inside the loop."""
+    if not seat.parts:
+        return Clients(http_settings(seat.config), SlotTrace(recorder))
+    return PartsClients(
+        {part.name: Clients(http_settings(part.config), PartTrace(recorder, part.name)) for part in seat.parts}
+    )
+
+
+def make_slots(
+    seat: Seat, clients: Clients | PartsClients, recorder: Recorder, ran_out: Callable[[str], None], mix: Mix | None
+) -> Slots:
+    """The worker's slots. *ran_out* is called when there are no more words for them, with the part's name in a mix."""
     words, takes_word = seat.supply.table, seat.shape.takes_word
-    press: Pressable = seat.press
-    if takes_word and not seat.supply.policy.is_default:
-        press, takes_word = DrawnPress(seat.press, Drawing(seat.supply, seat.worker, ran_out)), False
+    press: Pressable = seat.press if mix is None else mix
+    if mix is not None:
+        takes_word = False
+    elif takes_word and not seat.supply.policy.is_default:
+        press, takes_word = DrawnPress(seat.press, Drawing(seat.supply, seat.worker, partial(ran_out, ""))), False
     return Slots(
         press, seat.slots, seat.worker, clients, recorder, words=words, takes_word=takes_word, seed=seat.config.seed
     )
@@ -112,8 +130,9 @@ class _Worker:
         loop = asyncio.get_running_loop()
         gc.set_threshold(*GC_THRESHOLDS)
         recorder = Recorder(paced=seat.config.is_paced)
-        clients = Clients(http_settings(seat.config), SlotTrace(recorder))
-        slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
+        clients = open_clients(seat, recorder)
+        mix = Mix(seat.parts, seat.worker, recorder, self._run_out) if seat.parts else None
+        slots = self._slots = make_slots(seat, clients, recorder, self._run_out, mix)
         watch = Watch(loop)  # before the slots start: they may use up the open files, of which it needs one
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
@@ -130,6 +149,8 @@ class _Worker:
         await slots.drain(self._drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S))
         interval = reporter.end(slots.given_up_ns)
         interval.dropped = n_unstarted
+        if mix is not None:
+            mix.drop(n_unstarted, interval)
         watch.close()
         last_start_ns = slots.last_start_ns()
         self._channel.send(
@@ -184,7 +205,7 @@ class _Worker:
             async with asyncio.timeout(timeout_s):
                 await self._heard.wait()
 
-    def _run_out(self) -> None:
+    def _run_out(self, _: str) -> None:
         """There is no word for the iteration that was to begin, and will be none."""
         if not self._is_out_of_words and self._slots is not None:
             self._is_out_of_words = True

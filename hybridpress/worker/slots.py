@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from hybridpress.clients.kit import Clients
 from hybridpress.clients.trace import Observer, Step
 from hybridpress.clock import now_ns
 from hybridpress.errors import ClientError
@@ -76,7 +75,7 @@ class InSlot(Protocol):
 class Pressable(Protocol):
     """A scenario, or what stands for it: each slot runs on what it gives to it."""
 
-    def in_slot(self, number: int, worker: int, clients: Clients, /) -> InSlot: ...
+    def in_slot(self, number: int, worker: int, clients: Any, /) -> InSlot: ...
 
 
 class Slot(SlotBase):
@@ -132,7 +131,7 @@ class Slot(SlotBase):
 
 
 class Slots(SlotsBase):
-    """All slots of one worker, what they share, and the wake."""
+    """All slots of one worker, what they share, and the wake. *clients* are what *press* wants of them."""
 
     gate: Gate
     recorder: Recorder
@@ -142,7 +141,7 @@ class Slots(SlotsBase):
         press: Pressable,
         numbers: range,
         worker: int,
-        clients: Clients,
+        clients: Any,
         recorder: Recorder,
         *,
         words: Table,
