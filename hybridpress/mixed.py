@@ -108,10 +108,10 @@ def can_press(scenario: type[Press]) -> bool:
     return scenario.press is not Press.press or (issubclass(scenario, MixedPress) and bool(scenario.parts))
 
 
-def classes_of_parts(mixed: type[MixedPress]) -> list[type[Press]]:
-    """The classes of the presses in *mixed*, as far as it has any."""
+def classes_of_parts(mixed: type[MixedPress]) -> set[type]:
+    """The classes of the presses in *mixed*, as far as it has any, and what they are made from."""
     given = mixed.parts if isinstance(mixed.parts, Iterable) else ()
-    return [press if isinstance(press, type) else type(press) for press in given]
+    return {base for press in given for base in (press if isinstance(press, type) else type(press)).__mro__}
 
 
 def _part(press: Any, given: Any) -> Part:

@@ -182,7 +182,9 @@ def _pick(module: Any, path: Path, class_name: str) -> type[Press]:
     different = list(dict.fromkeys(presses.values()))
     own = [value for value in different if value.__module__ == module.__name__]
     candidates = [value for value in own or different if can_press(value)] or own
-    mixed = {part for value in candidates if issubclass(value, MixedPress) for part in classes_of_parts(value)}
+    mixed = {
+        part for value in candidates if issubclass(value, MixedPress) for part in classes_of_parts(value) - {value}
+    }
     candidates = [value for value in candidates if value not in mixed] or candidates
     if not candidates:
         raise ScenarioError(f"{path} has no scenario: no class in it is a subclass of hybridpress.Press")
