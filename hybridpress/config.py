@@ -278,6 +278,9 @@ class RunConfig:
         False, Knob("quiet", _parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
     )
 
+    own_slots: tuple[int, ...] = ()
+    """Of a mix: how many of `concurrent` are which part's own. Each of these groups is dealt to all workers."""
+
     @classmethod
     def build(cls, scenario: str, layers: Sequence[Layer]) -> RunConfig:
         """The settings of *layers* over the defaults, in rising order of strength, parsed and checked.
@@ -375,7 +378,8 @@ class RunConfig:
     @property
     def slots_by_worker(self) -> list[int]:
         """How many slots each worker has."""
-        return deal(self.concurrent, [1] * self.processes)
+        groups = [n for n in (self.concurrent - sum(self.own_slots), *self.own_slots) if n]
+        return [sum(shares) for shares in zip(*(deal(n, [1] * self.processes) for n in groups), strict=True)]
 
     @property
     def n_planned(self) -> int | None:

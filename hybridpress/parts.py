@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from hybridpress.config import Layer, RunConfig, knobs_by_name
 from hybridpress.errors import ScenarioError, UsageError
+from hybridpress.load.split import deal
 from hybridpress.mixed import MixedPress, Part, parts_of, told_share
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, label_of, shape_of, words_of
@@ -32,6 +33,10 @@ class RunPart:
     config: RunConfig
     supply: Supply
     weight: Fraction | None
+    own_slots: int | None
+    """How many slots only this part uses; None: those that the others use too."""
+    slots_by_worker: list[int]
+    """How many slots that use it each worker has."""
 
     @property
     def turns(self) -> Fraction | int:
@@ -80,16 +85,49 @@ def mixed_config(mixed: MixedPress, flags: Mapping[str, Any]) -> RunConfig:
         mistakes += error.mistakes
     if mistakes:
         raise UsageError(mistakes)
+    added: dict[str, Any] = {}
+    for own_share in (_own_qps, _own_slots):
+        try:
+            added |= own_share(parts, config, layers)
+        except UsageError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise UsageError(mistakes)
+    own_slots = tuple(part.concurrent for part in parts if part.concurrent is not None)
+    config = RunConfig.build(label, [*layers, Layer(added, lambda knob: f"the parts' {knob}")])
+    return replace(config, own_slots=own_slots)
+
+
+def _own_qps(parts: Sequence[Part], config: RunConfig, _: Sequence[Layer]) -> dict[str, Any]:
+    """The QPS of the whole mix, where parts have some for themselves."""
     own_qps = [part.qps for part in parts if part.qps is not None]
     if not own_qps:
-        return config
-    if len(own_qps) == len(parts):
-        if config.qps is not None:
-            raise UsageError("--qps is for parts that share it, but each part has a QPS of its own; leave it out")
-    elif config.qps is None:
+        return {}
+    if len(own_qps) == len(parts) and config.qps is not None:
+        raise UsageError("--qps is for parts that share it, but each part has a QPS of its own; leave it out")
+    if len(own_qps) < len(parts) and config.qps is None:
         raise UsageError("parts have a QPS of their own; say by --qps what the others share, or give them one too")
-    added = Layer({"qps": sum(own_qps) + (config.qps or 0)}, lambda knob: f"the parts' {knob}")
-    return RunConfig.build(label, [*layers, added])
+    return {"qps": sum(own_qps) + (config.qps or 0)}
+
+
+def _own_slots(parts: Sequence[Part], config: RunConfig, layers: Sequence[Layer]) -> dict[str, Any]:
+    """All slots of the mix, where parts have some for themselves, and no more processes than each can be in."""
+    own = {part.name: part.concurrent for part in parts if part.concurrent is not None}
+    if not own:
+        return {}
+    given = {name for layer in layers for name, value in layer.settings.items() if value is not None}
+    if len(own) == len(parts) and "concurrent" in given:
+        raise UsageError("--concurrent is for parts that share slots, but each part has its own; leave it out")
+    shared = {} if len(own) == len(parts) else {"the parts that share slots": config.concurrent}
+    mistakes = [
+        f"{name}: {n_slots} slots for {config.processes} processes, of which each needs one; lower --processes"
+        for name, n_slots in {**own, **shared}.items()
+        if "processes" in given and n_slots < config.processes
+    ]
+    if mistakes:
+        raise UsageError(mistakes)
+    most = min([config.processes, *own.values(), *shared.values()])
+    return {"concurrent": sum([*own.values(), *shared.values()]), "processes": most}
 
 
 def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) -> list[RunPart]:
@@ -126,7 +164,10 @@ def _run_part(part: Part, weight: Fraction | None, mixed: MixedPress, config: Ru
     assert config.seed is not None  # filled in by RunConfig.build
     # Each part by a seed of its own: else tables of the same length would be gone through in step.
     seed = config.seed ^ zlib.crc32(part.name.encode())
-    return RunPart(part.name, press, shape, own, Supply(own.policy, config.slots_by_worker, seed, part.name), weight)
+    n_shared = config.concurrent - sum(config.own_slots)
+    slots_by_worker = deal(part.concurrent or n_shared, [1] * config.processes)
+    supply = Supply(own.policy, slots_by_worker, seed, part.name)
+    return RunPart(part.name, press, shape, own, supply, weight, part.concurrent, slots_by_worker)
 
 
 def _weights(parts: Sequence[Part], total_qps: float | None) -> list[Fraction | None]:

@@ -36,7 +36,7 @@ MAY_IMPORT = {
         "press": "errors clock clients vocab",
         "mixed": "errors press units",
         "scenario": "errors mixed press vocab",
-        "parts": "config errors mixed press scenario vocab",
+        "parts": "config errors load mixed press scenario vocab",
         "config": "errors machine units load metrics vocab",
         "ipc": "errors load metrics config",
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",

@@ -80,6 +80,8 @@ def test_a_qps_of_its_own() -> None:
     [
         (MixedPress({QueryVm: Share(qps=10)}, qps=100), "each part has a QPS of its own; leave it out"),
         (MixedPress({QueryVm: Share(qps=10), QueryEip: 1}), "say by --qps what the others share"),
+        (MixedPress({QueryVm: Share(1, concurrent=2)}, concurrent=9), "each part has its own; leave it out"),
+        (MixedPress({QueryVm: Share(1, concurrent=1), QueryEip: 1}, processes=2), "QueryVm: 1 slots for 2 processes"),
         (MixedPress({QueryVm: 0}, qps="fast"), 'MixedPress(qps=…) must be a rate such as "500"'),
         (MixedPress({QueryVm: 1, Wordless: 1}, draw="once"), "Wordless.press() takes no word"),
     ],
@@ -89,6 +91,18 @@ def test_what_cannot_be(mixed: MixedPress, says: str) -> None:
     with pytest.raises(UsageError) as caught:
         parts_in(mixed)
     assert any(says in mistake for mistake in caught.value.mistakes)
+
+
+def test_slots_of_their_own() -> None:
+    """They come on top of those that are shared; each group is dealt to all workers."""
+    mixed = MixedPress({QueryVm: Share(1, concurrent=5), QueryEip: 2, Wordless: 1}, concurrent=4, processes=2)
+    config = mixed_config(mixed, {})
+    assert (config.concurrent, config.slots_by_worker) == (9, [5, 4])
+    assert [part.slots_by_worker for part in parts_in(mixed)] == [[3, 2], [2, 2], [2, 2]]
+    each = MixedPress({QueryVm: Share(1, concurrent=5), QueryEip: Share(2, concurrent=1)})
+    config = mixed_config(each, {})
+    assert (config.concurrent, config.processes) == (6, 1)
+    assert [part.slots_by_worker for part in parts_in(each)] == [[5], [1]]
 
 
 def test_no_table_to_go_by() -> None:

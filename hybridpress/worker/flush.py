@@ -10,6 +10,7 @@ from hybridpress.ipc.messages import Counts, Measured
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.units import NS_PER_S
+from hybridpress.worker.groups import MixedSlots
 from hybridpress.worker.health import Watch
 from hybridpress.worker.slots import Slots
 
@@ -19,7 +20,9 @@ COUNTS_GAP_S = 0.1
 class Reporter:
     """Sends Counts and Measured from `begin` to `end`. Owns the counts' running sums."""
 
-    def __init__(self, worker: int, channel: WorkerEnd, recorder: Recorder, slots: Slots, watch: Watch) -> None:
+    def __init__(
+        self, worker: int, channel: WorkerEnd, recorder: Recorder, slots: Slots | MixedSlots, watch: Watch
+    ) -> None:
         self._worker = worker
         self._channel = channel
         self._recorder = recorder

@@ -7,15 +7,14 @@ word of its own. So the slot's turn need not know of mixes, and costs the same w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hybridpress.clients.kit import Clients
 from hybridpress.clients.trace import Step
 from hybridpress.hot import NoWordError
-from hybridpress.load.proportion import turns_by_weight
-from hybridpress.metrics.interval import CheckCounts, Interval
-from hybridpress.metrics.parts import PartCounts, PartsRecorder
+from hybridpress.metrics.interval import CheckCounts
+from hybridpress.metrics.parts import PartsRecorder
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.parts import RunPart
 from hybridpress.press import Press, running_slot
@@ -99,62 +98,60 @@ class PartsClients:
 
 
 class Mix:
-    """The parts of one worker, and whose turn it is. What `Slots` ask of a scenario."""
+    """The parts that one group of a worker's slots runs. What `Slots` ask of a scenario."""
 
     def __init__(
-        self, parts: Sequence[RunPart], worker: int, recorder: Recorder, ran_out: Callable[[str], None]
+        self,
+        parts: Mapping[int, RunPart],
+        drawings: Mapping[int, Drawing],
+        noted: PartsRecorder,
+        next_turn: Callable[[], int],
+        offset: int = 0,
     ) -> None:
-        """*ran_out* is called with the part that has no more words: it cannot have its share any more."""
-        self._parts = parts
-        self._drawings = [_drawing(part, worker, ran_out) for part in parts]
-        self.turns = turns_by_weight([part.turns for part in parts])
-        self.noted = recorder.parts = PartsRecorder([part.name for part in parts])
+        """*next_turn* says whose turn it is, by the numbers of *parts*. *drawings* are of those that take words; their
+        slots are numbered over the whole run, as all slots are, from *offset* on.
+        """
+        self.parts = parts
+        self.noted = noted
+        self.next_turn = next_turn
+        self._drawings = drawings
+        self._offset = offset
 
     def in_slot(self, number: int, worker: int, clients: PartsClients) -> MixSlot:
-        mine = [part.press.in_slot(number, worker, clients[part.name]) for part in self._parts]
-        calls = [
-            press.press if drawing is None else drawing.once(press.press, number)
-            for press, drawing in zip(mine, self._drawings, strict=True)
-        ]
-        return MixSlot(self, [part.name for part in self._parts], mine, calls)
-
-    def drop(self, n: int, interval: Interval) -> None:
-        """The next *n* iterations were due and will not start: note whose they are."""
-        for _ in range(n):
-            name = self._parts[next(self.turns)].name
-            interval.parts.setdefault(name, PartCounts()).dropped += 1
-
-
-def _drawing(part: RunPart, worker: int, ran_out: Callable[[str], None]) -> Drawing | None:
-    return Drawing(part.supply, worker, lambda: ran_out(part.name)) if part.shape.takes_word else None
+        presses, calls = {}, {}
+        for kind, part in self.parts.items():
+            presses[kind] = press = part.press.in_slot(number, worker, clients[part.name])
+            drawing = self._drawings.get(kind)
+            calls[kind] = press.press if drawing is None else drawing.once(press.press, number - self._offset)
+        return MixSlot(self, presses, calls)
 
 
 class MixSlot:
     """One slot of a mix: a copy of each part."""
 
-    def __init__(self, mix: Mix, names: Sequence[str], presses: Sequence[Press], calls: Sequence[Once]) -> None:
-        self._names = names
+    def __init__(self, mix: Mix, presses: Mapping[int, Press], calls: Mapping[int, Once]) -> None:
+        self._names = {kind: part.name for kind, part in mix.parts.items()}
         self._presses = presses
         self._calls = calls
-        self._next_turn = mix.turns.__next__
+        self._next_turn = mix.next_turn
         self._n_started = mix.noted.n_started
         self._note_end = mix.noted.ended.append
         self._slot: Slot | None = None
-        self._views: list[PartSlot] = []
+        self._views: dict[int, PartSlot] = {}
 
     async def start(self) -> None:
         """Each part's start(), one after another."""
         self._seat()
-        for view, press in zip(self._views, self._presses, strict=True):
-            running_slot.set(view)
+        for kind, press in self._presses.items():
+            running_slot.set(self._views[kind])
             await press.start()
 
     async def stop(self) -> None:
         """Each part's stop(), also after another's error; the first of these is raised then."""
         self._seat()
         errors = []
-        for view, press in zip(self._views, self._presses, strict=True):
-            running_slot.set(view)
+        for kind, press in self._presses.items():
+            running_slot.set(self._views[kind])
             try:
                 await press.stop()
             except Exception as error:  # noqa: BLE001 (raised below)
@@ -188,5 +185,5 @@ class MixSlot:
             slot = running_slot.get()
             assert isinstance(slot, Slot)
             self._slot = slot
-            self._views = [PartSlot(slot, name) for name in self._names]
+            self._views = {kind: PartSlot(slot, name) for kind, name in self._names.items()}
         return self._slot

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import uvloop
 
@@ -33,8 +34,9 @@ from hybridpress.vocab.supply import Supply
 from hybridpress.worker.drawn import Drawing, DrawnPress
 from hybridpress.worker.flush import Reporter
 from hybridpress.worker.gate import OpenGate
+from hybridpress.worker.groups import MixedSlots
 from hybridpress.worker.health import Watch
-from hybridpress.worker.mix import Mix, PartsClients, PartTrace
+from hybridpress.worker.mix import PartsClients, PartTrace
 from hybridpress.worker.slots import Pressable, Slots, SlotTrace
 
 POLL_S = 0.005
@@ -82,15 +84,13 @@ def open_clients(seat: Seat, recorder: Recorder) -> Clients | PartsClients:
     )
 
 
-def make_slots(
-    seat: Seat, clients: Clients | PartsClients, recorder: Recorder, ran_out: Callable[[str], None], mix: Mix | None
-) -> Slots:
+def make_slots(seat: Seat, clients: Any, recorder: Recorder, ran_out: Callable[[str], None]) -> Slots | MixedSlots:
     """The worker's slots. *ran_out* is called when there are no more words for them, with the part's name in a mix."""
+    if seat.parts:
+        return MixedSlots(seat.parts, seat.slots, seat.worker, clients, recorder, ran_out)
     words, takes_word = seat.supply.table, seat.shape.takes_word
-    press: Pressable = seat.press if mix is None else mix
-    if mix is not None:
-        takes_word = False
-    elif takes_word and not seat.supply.policy.is_default:
+    press: Pressable = seat.press
+    if takes_word and not seat.supply.policy.is_default:
         press, takes_word = DrawnPress(seat.press, Drawing(seat.supply, seat.worker, partial(ran_out, ""))), False
     return Slots(
         press, seat.slots, seat.worker, clients, recorder, words=words, takes_word=takes_word, seed=seat.config.seed
@@ -119,7 +119,7 @@ class _Worker:
         self._seat = seat
         self._channel = channel
         self._pacer = Pacer()
-        self._slots: Slots | None = None
+        self._slots: Slots | MixedSlots | None = None
         self._begun: Begin | None = None
         self._drain_until_ns: int | None = None
         self._is_out_of_words = False
@@ -131,8 +131,7 @@ class _Worker:
         gc.set_threshold(*GC_THRESHOLDS)
         recorder = Recorder(paced=seat.config.is_paced)
         clients = open_clients(seat, recorder)
-        mix = Mix(seat.parts, seat.worker, recorder, self._run_out) if seat.parts else None
-        slots = self._slots = make_slots(seat, clients, recorder, self._run_out, mix)
+        slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
         watch = Watch(loop)  # before the slots start: they may use up the open files, of which it needs one
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
@@ -149,8 +148,8 @@ class _Worker:
         await slots.drain(self._drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S))
         interval = reporter.end(slots.given_up_ns)
         interval.dropped = n_unstarted
-        if mix is not None:
-            mix.drop(n_unstarted, interval)
+        if isinstance(slots, MixedSlots):
+            slots.drop(n_unstarted, interval)
         watch.close()
         last_start_ns = slots.last_start_ns()
         self._channel.send(
@@ -160,7 +159,7 @@ class _Worker:
         await clients.close()
         loop.remove_reader(self._channel.fileno())
 
-    async def _begin(self, slots: Slots, reporter: Reporter, watch: Watch) -> None:
+    async def _begin(self, slots: Slots | MixedSlots, reporter: Reporter, watch: Watch) -> None:
         """Wait for the order to begin, then for the instant it names, and open the gate."""
         while self._begun is None and not self._must_stop:
             await self._wait()
@@ -175,7 +174,7 @@ class _Worker:
                 await self._wait(ahead_ns / NS_PER_S)
             slots.follow(OpenGate(self._begun.iterations))
 
-    async def _until_over(self, slots: Slots) -> int:
+    async def _until_over(self, slots: Slots | MixedSlots) -> int:
         """Wait until all that was planned has started, the time is over, or the coordinator says stop; start nothing
         from then on. Returns how many were due and never started.
         """

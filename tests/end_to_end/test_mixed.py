@@ -81,6 +81,48 @@ def test_more_than_the_slots_can_start(tmp_path: Path) -> None:
         assert abs(ran.found["parts"][name]["dropped"] - (2_000 - n) * weight / 10) <= 4
 
 
+def test_a_slow_part_with_slots_of_its_own(tmp_path: Path) -> None:
+    """A part whose slots are all busy starts late by itself; the others have all their starts, and on time."""
+    text = (
+        THREE
+        + """
+    from hybridpress import Share
+
+    class Apart(MixedPress):
+        parts = {QueryVm: 9, QueryImage: Share(1, concurrent=2)}
+    """
+    )
+    path = write(tmp_path, text)
+    args = ["--qps", "500", "--duration", "2s", "--concurrent", "20", "--processes", "2"]
+    ran = command.run(f"{path}:Apart", *args, json_file=tmp_path / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    found = started(ran.found)
+    assert abs(found["QueryVm"] - 900) <= 2
+    assert found["QueryImage"] < 20
+    assert abs(ran.found["parts"]["QueryImage"]["dropped"] + found["QueryImage"] - 100) <= 2
+    assert ran.found["parts"]["QueryVm"]["response_time_ms"]["p99"] < 100
+
+
+def test_a_qps_of_its_own(tmp_path: Path) -> None:
+    """A part's own QPS comes on top of what the others share."""
+    text = (
+        THREE
+        + """
+    from hybridpress import Share
+
+    class Apart(MixedPress):
+        parts = {QueryVm: 2, QueryEip: 1, QueryImage: Share(qps=20)}
+    """
+    )
+    args = ["--qps", "300", "--duration", "2s", "--concurrent", "60", "--processes", "2"]
+    ran = command.run(f"{write(tmp_path, text)}:Apart", *args, json_file=tmp_path / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    assert ran.found["qps"]["target"] == 320
+    found = started(ran.found)
+    for name, n in {"QueryVm": 400, "QueryEip": 200, "QueryImage": 40}.items():
+        assert abs(found[name] - n) <= 2
+
+
 def test_mixed_on_the_command_line(tmp_path: Path) -> None:
     """Scenarios of several files, each with its weight; the same class may come from two files under other names."""
     one = write(tmp_path, THREE, "a.py")

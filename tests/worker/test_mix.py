@@ -11,16 +11,17 @@ import uvloop
 
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
+from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.recorder import Recorder
-from hybridpress.mixed import MixedPress
+from hybridpress.mixed import MixedPress, Share
 from hybridpress.parts import mixed_config, run_parts
 from hybridpress.press import Press, check, step
 from hybridpress.units import NEVER_NS, NS_PER_S
-from hybridpress.worker.gate import OpenGate
-from hybridpress.worker.mix import Mix, PartsClients, PartTrace
+from hybridpress.worker.gate import Gate, OpenGate
+from hybridpress.worker.groups import MixedSlots
+from hybridpress.worker.mix import PartsClients, PartTrace
 from hybridpress.worker.process import http_settings
-from hybridpress.worker.slots import Slots
 
 
 class Noted(Press):
@@ -56,6 +57,12 @@ class Quick(Part):
     vocab = range(5)
 
 
+class Stuck(Noted):
+    async def press(self) -> None:
+        self.calls.append(("Stuck", 0))
+        await asyncio.sleep(60)
+
+
 class Broken(Noted):
     async def press(self) -> None:
         await asyncio.sleep(0)
@@ -66,13 +73,16 @@ class Broken(Noted):
         raise ValueError("cannot stop")
 
 
-def run_mix(parts: Any, limit: int | None, n_slots: int = 4, *, stop_after: int = 0) -> Interval:
-    """*limit* iterations of a mix, unpaced; without a limit, given up while *stop_after* of them are in flight."""
+def run_mix(parts: Any, gate: int | Gate | None, n_slots: int | None = 4, *, stop_after: int = 0) -> Interval:
+    """What *gate* lets begin of a mix, or so many iterations, unpaced. Without a limit, those in flight are given up
+    once *stop_after* are stuck.
+    """
     Noted.calls.clear()
-    return uvloop.run(_run_mix(MixedPress(parts), limit, n_slots, stop_after))
+    gate = OpenGate(gate) if gate is None or isinstance(gate, int) else gate
+    return uvloop.run(_run_mix(MixedPress(parts), gate, n_slots, stop_after))
 
 
-async def _run_mix(mixed: MixedPress, limit: int | None, n_slots: int, stop_after: int) -> Interval:
+async def _run_mix(mixed: MixedPress, gate: Gate, n_slots: int | None, stop_after: int) -> Interval:
     config = mixed_config(mixed, {"concurrent": n_slots, "processes": 1, "seed": 1})
     parts = run_parts(mixed, config, {})
     for part in parts:
@@ -80,16 +90,18 @@ async def _run_mix(mixed: MixedPress, limit: int | None, n_slots: int, stop_afte
     recorder = Recorder(paced=False)
     clients = PartsClients({p.name: Clients(http_settings(p.config), PartTrace(recorder, p.name)) for p in parts})
     ended: list[str] = []
-    mix = Mix(parts, 0, recorder, ended.append)
-    slots = Slots(mix, range(n_slots), 0, clients, recorder, words=[], takes_word=False, seed=1)
+    slots = MixedSlots(parts, range(config.concurrent), 0, clients, recorder, ended.append)
     assert await slots.start() == []
     recorder.forget_steps()
     slots.open()
-    slots.follow(OpenGate(limit))
+    slots.follow(gate)
+    n_before = -1
     while (slots.gate.due_ns != NEVER_NS or slots.running_since_ns()) and not ended:
         await asyncio.sleep(0.001)
-        if stop_after and len(slots.running_since_ns()) == stop_after:
-            break
+        n_stuck = sum(1 for name, _ in Noted.calls if name == "Stuck")
+        if stop_after and n_stuck == stop_after and recorder.n_ended == n_before:
+            break  # nothing moves any more
+        n_before = recorder.n_ended
     await slots.drain(now_ns() + (0 if stop_after else NS_PER_S))
     await slots.stop(1)
     await clients.close()
@@ -136,14 +148,9 @@ def test_start_and_stop_of_each_part() -> None:
 
 def test_given_up() -> None:
     """What the drain gives up has started, and has not ended, of its part too."""
-
-    class Endless(Noted):
-        async def press(self) -> None:
-            await asyncio.sleep(60)
-
-    found = run_mix({Endless: 1}, None, n_slots=3, stop_after=3)
+    found = run_mix({Stuck: 1}, None, n_slots=3, stop_after=3)
     assert (found.started, found.in_flight) == (3, 3)
-    assert counts(found) == {"Endless": (3, 0, 0)}
+    assert counts(found) == {"Stuck": (3, 0, 0)}
 
 
 def test_a_part_without_words_left() -> None:
@@ -159,10 +166,76 @@ def test_a_part_without_words_left() -> None:
 
 def test_what_never_starts_is_its_parts_too() -> None:
     """The iterations that were due and did not start are those whose turns were next."""
-    mixed = MixedPress({Slow: 2, Quick: 1})
-    parts = run_parts(mixed, mixed_config(mixed, {"seed": 1}), {})
-    for part in parts:
-        part.build()
-    interval = Interval(0)
-    Mix(parts, 0, Recorder(paced=True), lambda _: None).drop(9, interval)
-    assert {name: part.dropped for name, part in interval.parts.items()} == {"Slow": 6, "Quick": 3}
+    pacer = Pacer()
+    pacer.apply(Piece(0, 0, 1.0, 9))  # all due, and nobody ever starts
+
+    async def never() -> Interval:
+        mixed = MixedPress({Slow: 2, Quick: 1})
+        parts = run_parts(mixed, mixed_config(mixed, {"seed": 1, "processes": 1}), {})
+        for part in parts:
+            part.build()
+        recorder = Recorder(paced=True)
+        clients = PartsClients({p.name: Clients(http_settings(p.config), PartTrace(recorder, p.name)) for p in parts})
+        slots = MixedSlots(parts, range(10), 0, clients, recorder, lambda _: None)
+        found = Interval(0)
+        slots.drop(pacer.n_due(now_ns()), found)
+        await slots.drain(0)
+        await clients.close()
+        return found
+
+    found = uvloop.run(never())
+    assert {name: part.dropped for name, part in found.parts.items()} == {"Slow": 6, "Quick": 3}
+
+
+# slots of their own
+
+
+def overdue(n: int) -> Pacer:
+    """A plan of *n* iterations that are all due."""
+    pacer = Pacer()
+    pacer.apply(Piece(0, now_ns() - NS_PER_S, 1.0, n))
+    return pacer
+
+
+def test_a_slow_part_keeps_nobody_waiting() -> None:
+    """Where a part has slots of its own, the others start all of theirs while all its slots are stuck."""
+    found = run_mix({Stuck: Share(1, concurrent=2), Quick: 3}, overdue(100), n_slots=3, stop_after=2)
+    assert counts(found)["Quick"] == (75, 75 - counts(found)["Quick"][2], counts(found)["Quick"][2])
+    assert counts(found)["Stuck"] == (2, 0, 0)
+    assert {slot for name, slot in Noted.calls if name == "Quick starts"} == {0, 1, 2}
+    assert {slot for name, slot in Noted.calls if name == "Stuck starts"} == {3, 4}
+
+
+def test_in_a_shared_group_it_would() -> None:
+    """The same without slots of its own: the stuck part takes all slots in the end."""
+    found = run_mix({Stuck: 1, Quick: 3}, overdue(100), n_slots=5, stop_after=5)
+    assert counts(found)["Stuck"][0] == 5
+    assert counts(found)["Quick"][0] < 25
+
+
+def test_shares_of_what_is_due() -> None:
+    """With slots of their own, parts have their shares of all that was due."""
+    found = run_mix({Slow: Share(7, concurrent=2), Quick: Share(3, concurrent=1)}, overdue(200), n_slots=None)
+    assert {name: started for name, (started, _, _) in counts(found).items()} == {"Slow": 140, "Quick": 60}
+    assert found.started == 200
+
+
+def test_unpaced_with_slots_of_their_own() -> None:
+    """A number of iterations is shared by the weights; without one, each goes as fast as its own slots."""
+    found = run_mix({Slow: Share(1, concurrent=2), Quick: 3}, 40)
+    assert {name: started for name, (started, _, _) in counts(found).items()} == {"Slow": 10, "Quick": 30}
+
+
+def test_each_slot_its_own_word_with_slots_of_their_own() -> None:
+    """Word i belongs to the i-th of the slots that use the part."""
+
+    class Mine(Part):
+        vocab = range(10, 12)
+        draw = "per_slot"
+
+        async def press(self, word: int) -> None:
+            self.calls.append(("Mine", (self.slot, word)))
+            await asyncio.sleep(0)
+
+    run_mix({Quick: 1, Mine: Share(1, concurrent=2)}, 40, n_slots=3)
+    assert {call for name, call in Noted.calls if name == "Mine"} <= {(3, 10), (4, 11)}
