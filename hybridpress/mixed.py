@@ -86,6 +86,11 @@ def parts_of(mixed: MixedPress) -> list[Part]:
             mistakes += [f"{name}.parts: {mistake}" for mistake in error.mistakes]
     if not pairs:
         mistakes.append(f"{name}.parts is empty: name the presses that are to be mixed")
+    mistakes += [
+        f"{name}.{method} is never used: each part has its own; write it there"
+        for method in ("press", "vocab", "start", "stop")
+        if getattr(type(mixed), method) is not getattr(Press, method)
+    ]
     names = [part.name for part in parts]
     mistakes += [
         f'{name}.parts: two are named "{twice}"; give one another name: Share(…, name="…")'

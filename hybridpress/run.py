@@ -96,7 +96,7 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         terminal.starting(_starting(config, n_words))
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
-            state = asyncio.run(_conduct(_with_end(config, n_words), spawner, terminal))
+            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, terminal))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
@@ -128,6 +128,8 @@ def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
     printer = OncePrinter()
     has_failed = False
     for seat in cast.seats_of_parts():
+        if cast.parts:
+            printer.heading(type(seat.press).__name__)
         outcome = uvloop.run(run_once(seat, printer))
         printer.outcome(
             outcome.word, outcome.returned, outcome.checks, outcome.errors, outcome.duration_ns, outcome.step_times_ns
@@ -145,6 +147,18 @@ class _Cast:
     shape: scenario.Shape
     supply: Supply
     parts: Sequence[RunPart] = ()
+
+    @property
+    def needs_all_connections(self) -> bool:
+        """Whether each slot is sure to hold a connection: unpaced, none of them ever rests. A plan may do with few."""
+        return not self.config.is_paced and any(config.host is not None for config in self.configs)
+
+    @property
+    def most_connections(self) -> int:
+        """How many a worker may need: one for each of its slots, in a mix for each part that they run."""
+        if not self.parts:
+            return max(self.config.slots_by_worker)
+        return max(map(sum, zip(*(part.slots_by_worker for part in self.parts), strict=True)))
 
     @property
     def supplies(self) -> list[Supply]:
@@ -227,7 +241,7 @@ def _check_table_and_host(spawner: Spawner, cast: _Cast) -> int:
     before the load. Returns the table's length.
     """
     mistakes: list[str] = []
-    if _needs_all_connections(cast.config) and (shortage := _shortage_of_files(cast.config)):
+    if cast.needs_all_connections and (shortage := _shortage_of_files(cast)):
         mistakes.append(shortage)
     n_words = 0
     try:
@@ -246,25 +260,23 @@ def _check_table_and_host(spawner: Spawner, cast: _Cast) -> int:
     return n_words
 
 
-def _shortage_of_files(config: RunConfig) -> str | None:
+def _shortage_of_files(cast: _Cast) -> str | None:
     """That a worker may not open as many connections as it has slots, and the ways out."""
     limit = machine.most_open_files()
-    n_slots = max(config.slots_by_worker)
-    if limit is None or n_slots + FILES_BESIDES <= limit:
+    n_wanted = cast.most_connections
+    if limit is None or n_wanted + FILES_BESIDES <= limit:
         return None
     n_spare = max(limit - FILES_BESIDES, 0)
     ways_out = "raise the limit (ulimit -n, or LimitNOFILE= of a systemd unit)"
     if n_spare:
-        ways_out += f", or ask for --processes {-(-config.concurrent // n_spare)}"
+        n_all = n_wanted * cast.config.concurrent // max(cast.config.slots_by_worker)
+        ways_out += f", or ask for --processes {-(-n_all // n_spare)}"
+    slots = f"{format_count(max(cast.config.slots_by_worker))} slots in one worker process"
+    each = "each" if n_wanted == max(cast.config.slots_by_worker) else "for each part of the mix"
     return (
-        f"{format_count(n_slots)} slots in one worker process may need a connection each, but it may have no more than "
+        f"{slots} may need a connection {each}, but it may have no more than "
         f"{format_count(limit)} open files, {FILES_BESIDES} of them for itself: {ways_out}"
     )
-
-
-def _needs_all_connections(config: RunConfig) -> bool:
-    """Whether each slot is sure to hold a connection: unpaced, none of them ever rests. A plan may do with few."""
-    return config.host is not None and not config.is_paced
 
 
 def _beside_the_workers(config: RunConfig) -> AbstractContextManager[None]:
@@ -303,9 +315,9 @@ def _preparer(cast: _Cast) -> Callable[[], tuple[int, Work]]:
     return prepare
 
 
-async def _conduct(config: RunConfig, spawner: Spawner, terminal: Terminal) -> RunState:
+async def _conduct(cast: _Cast, config: RunConfig, spawner: Spawner, terminal: Terminal) -> RunState:
     coordinator = Coordinator(config, spawner, terminal)
-    if shortage := _shortage_of_files(config):
+    if shortage := _shortage_of_files(cast):
         coordinator.state.events.append(EventResult(0.0, "few_open_files", shortage))
         terminal.event(0.0, shortage)
     return await coordinator.run()

@@ -94,6 +94,24 @@ def test_what_is_no_mix(parts: Any, says: str) -> None:
     assert says in found
 
 
+def test_a_mix_has_no_press_of_its_own() -> None:
+    """A method of the mix that would never be called is told."""
+
+    class Cloud(MixedPress):
+        parts = [QueryVm]  # noqa: RUF012 (as scenarios write it)
+        vocab = range(3)
+
+        async def start(self) -> None:
+            pass
+
+    with pytest.raises(ScenarioError) as caught:
+        parts_of(Cloud())
+    assert caught.value.mistakes == [
+        "Cloud.vocab is never used: each part has its own; write it there",
+        "Cloud.start is never used: each part has its own; write it there",
+    ]
+
+
 def test_all_mistakes_at_once() -> None:
     """What is wrong with several parts is told together."""
     with pytest.raises(ScenarioError) as caught:
