@@ -101,8 +101,8 @@ def words_of(press: Press, shape: Shape) -> Table:
     except Exception as error:
         raise ScenarioError(f"{name}.vocab() raised {told(error)}") from error
     if words is None:
-        words = build_table(getattr(press, "vocab_list", ()), _dir_of(press))  # a constructor may have forgotten ours
-        assert words is not None
+        by_hand = getattr(press, "vocab_list", None)  # a constructor may have forgotten ours
+        words = (build_table(by_hand, _dir_of(press)) if by_hand else None) or []
     press.vocab_list = words
     if not len(words) and has_vocab:
         raise ScenarioError(f"{name}.vocab() is empty: there is no word to press with")

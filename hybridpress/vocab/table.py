@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence
 from operator import index as as_int
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,7 +90,9 @@ def build_table(given: Any, base: Path) -> Table | None:
         UsageError: a source cannot be built.
         TypeError: *given* is none of these.
     """
-    if inspect.isawaitable(given) or isinstance(given, AsyncIterable):
+    if isinstance(given, Awaitable | AsyncIterable):
+        import asyncio  # 15 ms that a command which builds no table need not wait for
+
         return asyncio.run(_build_async(given, base))
     if given is None:
         return None
@@ -106,7 +106,7 @@ def build_table(given: Any, base: Path) -> Table | None:
 
 
 async def _build_async(given: Any, base: Path) -> Table | None:
-    if inspect.isawaitable(given):
+    if isinstance(given, Awaitable):
         given = await given
     if isinstance(given, AsyncIterable):
         from hybridpress.vocab.packed import pack_async
