@@ -179,7 +179,7 @@ def stand(n_slots: int) -> Stood:
                 assert (ready.n_slots, ready.failures) == (n_slots, ())
                 worker = psutil.Process(forked.pid)
                 resting_bytes = worker.memory_full_info().uss
-                channel.send(Begin(now_ns(), None, None, n_slots))
+                channel.send(Begin(now_ns(), None, None, n_slots, n_slots))
                 assert heard(server)
                 in_flight_bytes = worker.memory_full_info().uss
                 n_connections = len(worker.net_connections())

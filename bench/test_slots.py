@@ -18,7 +18,10 @@ from harness import ROUNDS_UNDER_PYTEST, Bench, Measured, main, measure
 from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
-from hybridpress.load.pacer import Pacer, Piece
+from hybridpress.load.arrivals import Uniform
+from hybridpress.load.pacer import Pacer
+from hybridpress.load.plan import Leg
+from hybridpress.load.profile import constant
 from hybridpress.metrics.interval import Health
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.mixed import MixedPress, Share
@@ -127,8 +130,8 @@ async def _end(slots: Slots | MixedSlots, clients: Clients | PartsClients) -> No
 
 def overdue(n_iterations: int) -> Pacer:
     """A plan that is all due already: a paced worker that is behind."""
-    pacer = Pacer()
-    pacer.apply(Piece(0, now_ns() - 10**9, 1_000.0, n_iterations))
+    pacer = Pacer(0, constant(1_000_000), Uniform())
+    pacer.apply(Leg(0, n_iterations, now_ns() - 10**9, 0.0, None, (1,)))
     return pacer
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
+from hybridpress.load.profile import constant, curve, hold, ramp, sine, spike, steps
 from hybridpress.mixed import MixedPress, Share
 from hybridpress.press import Press, check, step
 from hybridpress.vocab import Vocab, access_log, csv, jsonl, lines, repeat, rows, sql
@@ -25,13 +26,20 @@ __all__ = [
     "__version__",
     "access_log",
     "check",
+    "constant",
     "csv",
+    "curve",
+    "hold",
     "jsonl",
     "lines",
+    "ramp",
     "repeat",
     "rows",
+    "sine",
+    "spike",
     "sql",
     "step",
+    "steps",
 ]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import math
 import os
 import random
 import re
@@ -19,14 +20,19 @@ from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from hybridpress.errors import UsageError
-from hybridpress.load.plan import ConstantRate
+from hybridpress.load.profile import Profile
 from hybridpress.load.split import deal
+from hybridpress.load.wanted import contradictions, rate_profile, replaced_by, slot_profile
+from hybridpress.load.words import Csv, one_of, parse_catch_up, parse_profile, parse_scale, parse_words
 from hybridpress.machine import can_pin, n_cpus, why_not_ours
-from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s
+from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s, parse_share
 from hybridpress.vocab import policy
 
 DEFAULT_DURATION_S = 30.0
 _HOST_NAME = re.compile(r"[\w.%:~-]+")
+AUTO = -1
+"""A number of CPU workers that is found out from what prepare() costs."""
+MAX_CPU_WORKERS = 256
 SCHEMES = ("http", "https", "http+unix")
 
 
@@ -117,13 +123,16 @@ def _parse_local_addresses(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(addresses))
 
 
-def _one_of(*choices: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if value not in choices:
-            raise UsageError(f'must be one of {", ".join(choices)}, got "{value}"')
-        return str(value)
-
-    return parse
+def _parse_cpu_workers(value: Any) -> int:
+    if value == "auto":
+        return AUTO
+    try:
+        n_workers = int(str(value))
+    except ValueError:
+        n_workers = AUTO
+    if isinstance(value, bool) or not 0 <= n_workers <= MAX_CPU_WORKERS:
+        raise UsageError(f'must be a whole number from 0 to {MAX_CPU_WORKERS}, or "auto", got "{value}"')
+    return n_workers
 
 
 def _parse_seed(value: Any) -> int:
@@ -137,6 +146,14 @@ def _parse_readable_file(value: Any) -> str:
     if not isinstance(value, str | os.PathLike) or not Path(value).is_file():
         raise UsageError(f'must be a file, but there is none at "{value}"')
     return str(value)
+
+
+def _parse_csv(value: Any) -> Csv:
+    path = _parse_readable_file(value)
+    try:
+        return Csv(path, Path(path).read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f'must be a CSV file that can be read, but "{path}" cannot: {error}') from None
 
 
 def _parse_writable_file(value: Any) -> str:
@@ -180,8 +197,87 @@ class RunConfig:
             "unpaced",
         ),
     )
+    stages: tuple[str, ...] = _knob(
+        (),
+        Knob(
+            "stage",
+            parse_words,
+            "Over TIME go straight from the rate before to RATE; may be repeated. The first begins at --qps, or at 0.",
+            "TIME:RATE",
+            is_repeated=True,
+        ),
+    )
+    profile: Profile | None = _knob(
+        None,
+        Knob(
+            "profile",
+            parse_profile,
+            'The rate over time, as a sum of calls: "ramp(0, 500, 1m) + hold(5m)". See "Load" below.',
+            "WORDS",
+        ),
+    )
+    rate_csv: Csv | None = _knob(
+        None,
+        Knob("rate_csv", _parse_csv, "The rate over time, from a CSV file with rows of seconds,rate.", "FILE"),
+    )
+    rate_scale: float = _knob(
+        1.0, Knob("rate_scale", parse_scale, "Multiply the rates of --rate-csv by this.", "FACTOR", "1")
+    )
+    arrivals: str = _knob(
+        "uniform",
+        Knob(
+            "arrivals",
+            one_of("uniform", "poisson"),
+            "uniform: evenly; poisson: at random, as users who know nothing of one another; --seed repeats it.",
+            "KIND",
+            "uniform",
+        ),
+    )
+    late: str = _knob(
+        "wait",
+        Knob(
+            "late",
+            one_of("wait", "drop"),
+            "What is due while all slots are busy: wait starts it later, drop leaves it out; both are counted.",
+            "POLICY",
+            "wait",
+        ),
+    )
+    catch_up: float | None = _knob(
+        None,
+        Knob(
+            "catch_up", parse_catch_up, "A plan that is late goes at most so many times its rate.", "FACTOR", "no limit"
+        ),
+    )
+    slot_stages: tuple[str, ...] = _knob(
+        (),
+        Knob(
+            "slot_stage",
+            parse_words,
+            "Unpaced: over TIME go from the number of slots before to N; may be repeated. The first begins at "
+            "--concurrent, or at 0.",
+            "TIME:N",
+            is_repeated=True,
+        ),
+    )
     concurrent: int = _knob(10, Knob("concurrent", parse_count, "Slots (virtual users) over all processes.", "N", "10"))
     processes: int = _knob(0, Knob("processes", parse_count, "Worker processes.", "P", "one a CPU, at most one a slot"))
+    cpu_workers: int = _knob(
+        AUTO,
+        Knob(
+            "cpu_workers",
+            _parse_cpu_workers,
+            "Processes for prepare() and verify(); 0: they run inside the worker processes and hold up their loops.",
+            "K|auto",
+            "auto: by what prepare() costs and the QPS",
+        ),
+    )
+    verify_sample: float = _knob(
+        1.0,
+        Knob(
+            "verify_sample", parse_share, "Share of the replies that verify() gets, drawn at random.", "SHARE", "100%"
+        ),
+    )
     duration_s: float | None = _knob(
         None, Knob("duration", parse_duration_s, "How long iterations are started: 300ms, 30s, 1h30m.", "TIME", "30s")
     )
@@ -218,7 +314,7 @@ class RunConfig:
         "random",
         Knob(
             "draw",
-            _one_of(*get_args(policy.Name)),
+            one_of(*get_args(policy.Name)),
             "How words are drawn: random, sequential, shuffle, partitioned, per_slot, once.",
             "HOW",
             "random",
@@ -228,7 +324,7 @@ class RunConfig:
         None,
         Knob(
             "exhausted",
-            _one_of(*get_args(policy.Exhausted)),
+            one_of(*get_args(policy.Exhausted)),
             "After the last word: recycle (begin again), stop (end the run), fail (end it, and exit with 1).",
             "WHAT",
             "recycle; with --draw once stop",
@@ -238,7 +334,7 @@ class RunConfig:
         "report",
         Knob(
             "lost_words",
-            _one_of(*get_args(policy.InFlight)),
+            one_of(*get_args(policy.InFlight)),
             "Words that a killed worker was at, where each is used once: report them, or draw them again.",
             "report|again",
             "report",
@@ -273,6 +369,16 @@ class RunConfig:
             is_flag=True,
         ),
     )
+    control: str | None = _knob(
+        None,
+        Knob(
+            "control",
+            _parse_writable_file,
+            "The socket by which `hybridpress ctl` changes the run while it runs.",
+            "FILE",
+            "one of its own",
+        ),
+    )
     json: str | None = _knob(None, Knob("json", _parse_writable_file, "Write the result to this file.", "FILE"))
     quiet: bool = _knob(
         False, Knob("quiet", _parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
@@ -280,6 +386,8 @@ class RunConfig:
 
     own_slots: tuple[int, ...] = ()
     """Of a mix: how many of `concurrent` are which part's own. Each of these groups is dealt to all workers."""
+    slot_profile: Profile | None = None
+    """How many slots press over time, where --slot-stage says so; `concurrent` is then the most of them."""
 
     @classmethod
     def build(cls, scenario: str, layers: Sequence[Layer]) -> RunConfig:
@@ -299,6 +407,8 @@ class RunConfig:
                 # A stronger layer's choice of an end replaces a weaker layer's other choice.
                 values.pop("duration_s", None)
                 values.pop("iterations", None)
+            for weaker in replaced_by(given):
+                values.pop(weaker, None)
             for name, value in given.items():
                 attribute = fields.get(name)
                 if attribute is None:
@@ -308,21 +418,32 @@ class RunConfig:
                 try:
                     parsed = knobs()[attribute].parse(value)
                 except UsageError as error:
-                    mistakes.append(f"{layer.label(name)} {error}")
+                    mistakes += [f"{layer.label(name)} {mistake}" for mistake in error.mistakes]
                     continue
                 if attribute == "params":
                     parsed = values.get("params", {}) | parsed
                 values[attribute] = parsed
+        if "slot_stages" in values:
+            values.setdefault("concurrent", 0)
         config = cls(scenario=scenario, **values)
 
         def label(attribute: str) -> str:
             knob = knobs()[attribute]
             return label_of[attribute](knob.name) if attribute in label_of else knob.flag
 
-        mistakes += config._contradictions(label)
+        loads: dict[str, Profile | None] = {}
+        for name, load in (("profile", rate_profile), ("slot_profile", slot_profile)):
+            try:
+                loads[name] = load(config, label)
+            except UsageError as error:
+                mistakes += error.mistakes
+        config = dataclasses.replace(config, **loads)  # type: ignore[arg-type]  # each has its own
+        if config.slot_profile is not None:
+            config = dataclasses.replace(config, concurrent=max(math.ceil(config.slot_profile.peak_rate), 1))
+        mistakes += config._contradictions(label)  # noqa: SLF001 (one of our own)
         if mistakes:
             raise UsageError(mistakes)
-        return config._filled()
+        return config._filled()  # noqa: SLF001 (the same)
 
     def _contradictions(self, label: Callable[[str], str]) -> list[str]:
         mistakes = []
@@ -334,6 +455,7 @@ class RunConfig:
             mistakes.append(f"{label('timeout_s')} must be above 0")
         if self.start_timeout_s == 0:
             mistakes.append(f"{label('start_timeout_s')} must be above 0")
+        mistakes += contradictions(self, label)
         if self.processes > self.concurrent:
             mistakes.append(
                 f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
@@ -355,8 +477,10 @@ class RunConfig:
         changes: dict[str, Any] = {}
         if not self.processes:
             changes["processes"] = min(n_cpus(), self.concurrent)
-        if self.duration_s is None and self.iterations is None and self.draw != "once":
-            changes["duration_s"] = DEFAULT_DURATION_S
+        load = self.slot_profile or self.profile
+        is_endless = load is None or load.is_endless
+        if self.duration_s is None and self.iterations is None and not (is_endless and self.draw == "once"):
+            changes["duration_s"] = DEFAULT_DURATION_S if load is None or load.is_endless else load.duration_s
         if self.seed is None:
             changes["seed"] = random.SystemRandom().randrange(2**31)
         return dataclasses.replace(self, **changes)
@@ -368,7 +492,12 @@ class RunConfig:
 
     @property
     def is_paced(self) -> bool:
-        return self.qps is not None
+        return self.profile is not None
+
+    @property
+    def peak_qps(self) -> float | None:
+        """The highest rate that is asked for; None: unpaced."""
+        return None if self.profile is None else self.profile.peak_rate
 
     @property
     def policy(self) -> policy.Policy:
@@ -383,17 +512,25 @@ class RunConfig:
 
     @property
     def n_planned(self) -> int | None:
-        """How many iterations the plan holds; None when the time alone limits an unpaced run, or the words limit it."""
+        """How many iterations the plan holds; None when only the time or the words limit them, or chance decides."""
         if self.iterations is not None:
             return self.iterations
-        if self.qps is None or self.duration_s is None:
+        if self.profile is None or self.arrivals == "poisson" or self.duration_s is None:
             return None
-        return ConstantRate(self.qps).n_arrivals(self.duration_s)
+        return self.profile.n_arrivals(self.duration_s)
 
     def as_settings(self) -> dict[str, Any]:
         """Every knob by its name and value, as the result and the report show them."""
         settings = {knob.name: getattr(self, attribute) for attribute, knob in knobs().items()}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+        return {name: _plain(value) for name, value in settings.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Profile):
+        return value.describe()
+    if isinstance(value, Csv):
+        return value.path
+    return list(value) if isinstance(value, tuple) else value
 
 
 def knobs() -> dict[str, Knob]:

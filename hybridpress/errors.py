@@ -73,6 +73,10 @@ class RequestTimeoutError(ClientError, TimeoutError):
     """The exchange (connecting included) was not done within its time."""
 
 
+class PressTimeoutError(ClientError, TimeoutError):
+    """A blocking press() was not done within its time. Its thread cannot be stopped: its slot waits for it."""
+
+
 class ConnectionClosedError(ClientError, ConnectionError):
     """The server closed the connection before its reply was complete."""
 

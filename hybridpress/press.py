@@ -6,11 +6,13 @@ sets are the slot's own, the connections and the word table are the worker's.
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import functools
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from hybridpress.clock import now_ns
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from hybridpress.clients.kit import Clients
     from hybridpress.clients.trace import Step
     from hybridpress.metrics.result import Result
+
+
+T = TypeVar("T")
 
 
 class Tally(Protocol):
@@ -48,7 +53,7 @@ running_slot: ContextVar[RunningSlot] = ContextVar("running_slot")
 
 
 def _nobody_runs(what: str) -> RuntimeError:
-    return RuntimeError(f"{what} is for press(), start() and stop(): no slot runs here")
+    return RuntimeError(f"{what} is for press(), verify(), start() and stop(): no slot runs here")
 
 
 def check(ok: object, name: str) -> bool:
@@ -160,20 +165,45 @@ class Press:
             before the load.
             """
 
-    async def start(self) -> None:
-        """Called once in each slot before the load, outside the measured time: log in, open what press() needs."""
+    def prepare(self, word: Any) -> Any:
+        """CPU work on a word before its iteration: what it returns is what press() gets instead.
 
-    async def stop(self) -> None:
-        """Called once in each slot after the load, outside the measured time."""
+        It is done ahead of the pace, in CPU workers, on an object that belongs to no slot: what it needs comes with the
+        word, or stands on the class. What it returns can be pickled. An exception fails the iteration; nothing is sent.
+        """
+        return word
+
+    def verify(self, word: Any, reply: Any) -> None:
+        """CPU work on a reply after its iteration, in CPU workers, by `check`: *word* is the one in the table, *reply*
+        what press() returned (where that was None there is nothing to verify).
+
+        A check that does not hold, or an exception, fails the iteration.
+        """
 
     if TYPE_CHECKING:
-        # Either shape is a press(): `async def press(self, word)` and `async def press(self)`.
+        # Either shape is a press(): `async def press(self, word)` and `async def press(self)`; without `async`, it runs
+        # in a thread of its slot. So do start() and stop().
         press: Callable[..., Any]
+        start: Callable[[], Any]
+        stop: Callable[[], Any]
     else:
 
         async def press(self, word):
             """One iteration: one request, or a flow of several. May also be written without *word*."""
             raise NotImplementedError
+
+        async def start(self):
+            """Called once in each slot before the load, outside the measured time: log in, open what press() needs."""
+
+        async def stop(self):
+            """Called once in each slot after the load, outside the measured time."""
+
+    async def in_thread(self, function: Callable[..., T], /, *args: Any, **named: Any) -> T:
+        """`function(*args, **named)` in a thread of this worker: for a library that blocks, or that works on the CPU
+        without Python's lock. In an async press(); *function* cannot use `check` and `step`.
+        """
+        call = functools.partial(function, *args, **named)
+        return await asyncio.get_running_loop().run_in_executor(None, call)
 
     @property
     def session(self) -> aiohttp.ClientSession:

@@ -15,15 +15,17 @@ import uvloop
 from hybridpress import __version__, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
-from hybridpress.config import RunConfig
+from hybridpress.config import AUTO, RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
-from hybridpress.coordinator.spawner import Spawner, Work
+from hybridpress.coordinator.seeker import Quest, Seeker
+from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
 from hybridpress.coordinator.state import RunState
 from hybridpress.errors import (
     EXIT_BROKEN,
     EXIT_DONE,
     EXIT_INTERRUPTED,
     EXIT_INVALID,
+    EXIT_THRESHOLD,
     ClientError,
     InterruptedRunError,
     RunError,
@@ -34,6 +36,7 @@ from hybridpress.errors import (
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.metrics.result import EventResult, Result
 from hybridpress.metrics.summary import RunFacts, summarize
+from hybridpress.metrics.verdict import CpuTier
 from hybridpress.mixed import MixedPress
 from hybridpress.parts import RunPart, layers_of, mixed_config, run_parts
 from hybridpress.press import Press
@@ -41,7 +44,10 @@ from hybridpress.report.terminal import Terminal
 from hybridpress.units import format_count, format_duration
 from hybridpress.vocab.policy import Policy
 from hybridpress.vocab.supply import Supply
-from hybridpress.worker.process import Seat, http_settings, work
+from hybridpress.vocab.table import Table
+from hybridpress.worker.cpu.process import Door, be_cpu_worker
+from hybridpress.worker.cpu.sizing import n_workers_for, prepare_cost_ns
+from hybridpress.worker.process import MAX_THREADS, Seat, http_settings, work
 
 FILES_BESIDES = 64
 """Open files that a worker needs besides its connections; its own are some 15, the rest is for the scenario."""
@@ -84,25 +90,59 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         RunError: the run broke before its load began.
         InterruptedRunError: the user ended it before its load began.
     """
-    cast = _cast(press, flags)
+    return _executed(_cast(press, flags))
+
+
+def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finished:
+    """Search for the highest rate of *press* that keeps objectives; *wanted* are the arguments of `Quest.build`.
+
+    Raises: as `execute`.
+    """
+    mistakes: list[str] = []
+    quest, found = None, None
+    try:
+        quest = Quest.build(**wanted)
+    except UsageError as error:
+        mistakes += error.mistakes
+    for knob in ("duration", "iterations", "stage", "profile", "rate_csv", "slot_stage"):
+        if knob in flags:
+            mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search, which sets the rate by itself")
+    try:
+        longest_s = quest.longest_s if quest else 1.0
+        found = _cast(press, {"qps": getattr(press, "qps", None) or 100, **flags, "duration": longest_s})
+    except UsageError as error:
+        mistakes += error.mistakes
+    if found is not None and quest is not None and not mistakes:
+        assert found.config.qps is not None
+        try:
+            return _executed(found, Seeker(quest, found.config.qps))
+        except UsageError as error:
+            mistakes += error.mistakes
+    raise UsageError(mistakes)
+
+
+def _executed(cast: _Cast, seeker: Seeker | None = None) -> Finished:
     config = cast.config
     with closing(Terminal(config)) as terminal, closing(Spawner(_preparer(cast))) as spawner:
         terminal.starting("building the word table")
         try:
             spawner.start()
-            n_words = _check_table_and_host(spawner, cast)
+            n_words, n_cpu_workers = _check_table_and_host(spawner, cast)
         except KeyboardInterrupt:
             raise InterruptedRunError from None
+        config = replace(config, cpu_workers=n_cpu_workers)
         terminal.starting(_starting(config, n_words))
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
-            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, terminal))
+            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, terminal, seeker))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
         complaint = _tell_words(cast, state, terminal)
-        result = summarize(_facts(cast, n_words, state))
+        result = summarize(_facts(replace(cast, config=config), n_words, state))
+        if seeker is not None:
+            result = replace(result, search=seeker.result())
         terminal.finished(result)
     if config.json is not None:
         from hybridpress.report.json import write_json
@@ -188,11 +228,11 @@ class _Cast:
             raise ScenarioError(mistakes)
         return sum(supply.n_words for supply in self.supplies)
 
-    def seat(self, worker: int) -> Seat:
+    def seat(self, worker: int, doors: Sequence[Door] = ()) -> Seat:
         slots = self.config.slots_by_worker
         first = sum(slots[:worker])
         numbers = range(first, first + slots[worker])
-        return Seat(worker, self.config, self.press, self.shape, self.supply, numbers, self.parts)
+        return Seat(worker, self.config, self.press, self.shape, self.supply, numbers, doors, self.parts)
 
     def seats_of_parts(self) -> list[Seat]:
         """A seat with one slot for each part by itself."""
@@ -226,8 +266,8 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
         config = RunConfig.build(scenario.label_of(press), layers_of(press, flags))
     except UsageError as error:
         mistakes += error.mistakes
-    if not mistakes and not shape.takes_word and not config.policy.is_default:
-        mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
+    if not mistakes:
+        mistakes += _contradictions(name, config, shape)
     if mistakes:
         raise UsageError(mistakes)
     for setting in ("host", "qps", "concurrent"):
@@ -236,16 +276,37 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
     return config, shape
 
 
-def _check_table_and_host(spawner: Spawner, cast: _Cast) -> int:
+def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:
+    """What the settings ask for and the scenario does not have, or cannot bear."""
+    mistakes = []
+    if config.cpu_workers > 0 and not shape.has_cpu_work:
+        mistakes.append(f"--cpu-workers {config.cpu_workers}: {name} has neither prepare() nor verify(); leave it out")
+    if config.verify_sample < 1 and not shape.verifies:
+        mistakes.append(f"--verify-sample {100 * config.verify_sample:g}%: {name} has no verify(); leave it out")
+    if (shape.blocks or shape.starts_blocking) and (n_slots := max(config.slots_by_worker)) > MAX_THREADS:
+        mistakes.append(
+            f"{name} blocks, so that each slot needs a thread, but {format_count(n_slots)} slots in one worker process "
+            f"are more than the {format_count(MAX_THREADS)} threads that it may have: ask for fewer slots, or for "
+            f"--processes {-(-config.concurrent // MAX_THREADS)}"
+        )
+    if not shape.takes_word and not config.policy.is_default:
+        mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
+    if shape.has_stages and not config.policy.is_default:
+        what = "prepare() or verify()" if shape.has_cpu_work else "methods that block"
+        mistakes.append(f"{name} has {what}; its words can be drawn at random only: leave out --draw {config.draw}")
+    return mistakes
+
+
+def _check_table_and_host(spawner: Spawner, cast: _Cast) -> tuple[int, int]:
     """Wait for the word table, and see whether the host can be reached: what is wrong with either is told together,
     before the load. Returns the table's length.
     """
     mistakes: list[str] = []
     if cast.needs_all_connections and (shortage := _shortage_of_files(cast)):
         mistakes.append(shortage)
-    n_words = 0
+    table = TableReady(0)
     try:
-        n_words = spawner.wait_for_table()
+        table = spawner.wait_for_table()
     except UsageError as error:
         mistakes += error.mistakes
     for config in cast.configs:
@@ -257,7 +318,7 @@ def _check_table_and_host(spawner: Spawner, cast: _Cast) -> int:
             mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
     if mistakes:
         raise UsageError(mistakes)
-    return n_words
+    return table.n_words, table.n_cpu_workers
 
 
 def _shortage_of_files(cast: _Cast) -> str | None:
@@ -299,24 +360,46 @@ def _reach(config: RunConfig) -> None:
         loop.close()
 
 
-def _preparer(cast: _Cast) -> Callable[[], tuple[int, Work]]:
-    def prepare() -> tuple[int, Work]:
+def _preparer(cast: _Cast) -> Callable[[], Prepared]:
+    def prepare() -> Prepared:
         """In the spawner: the word table, and what each worker is to do."""
         machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
         # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
         gc.freeze()
         n_words = cast.build()
+        press, words = cast.press, cast.supply.table
+        n_cpu_workers = _n_cpu_workers(press, cast.shape, cast.config, words)
+        doors = [Door() for _ in range(n_cpu_workers)]
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
-            work(cast.seat(worker), channel)
+            work(cast.seat(worker, doors), channel)
 
-        return n_words, be_worker
+        return Prepared(n_words, be_worker, n_cpu_workers, lambda number: be_cpu_worker(press, words, doors[number]))
 
     return prepare
 
 
-async def _conduct(cast: _Cast, config: RunConfig, spawner: Spawner, terminal: Terminal) -> RunState:
-    coordinator = Coordinator(config, spawner, terminal)
+def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words: Table) -> int:
+    """How many CPU workers there are to be."""
+    if not shape.has_cpu_work:
+        return 0
+    if config.cpu_workers != AUTO:
+        return config.cpu_workers
+    prepare_ns = prepare_cost_ns(press, words) if shape.prepares else None
+    verified_share = config.verify_sample if shape.verifies else 0.0
+    return n_workers_for(prepare_ns, verified_share, config.peak_qps, machine.n_cpus())
+
+
+def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:
+    if not shape.has_cpu_work:
+        return None
+    return CpuTier(config.cpu_workers, config.processes, state.load_s, machine.n_cpus(), config.peak_qps)
+
+
+async def _conduct(
+    cast: _Cast, config: RunConfig, spawner: Spawner, terminal: Terminal, seeker: Seeker | None
+) -> RunState:
+    coordinator = Coordinator(config, spawner, terminal, seeker)
     if shortage := _shortage_of_files(cast):
         coordinator.state.events.append(EventResult(0.0, "few_open_files", shortage))
         terminal.event(0.0, shortage)
@@ -356,7 +439,9 @@ def _seed(config: RunConfig) -> int:
 
 def _starting(config: RunConfig, n_words: int) -> str:
     table = f"{format_count(n_words)} words; " if n_words else ""
-    return f"{table}starting {config.concurrent} slots in {config.processes} processes"
+    n_cpu_workers = config.cpu_workers
+    cpu = f", with {n_cpu_workers} CPU worker{'s' if n_cpu_workers != 1 else ''}" if n_cpu_workers > 0 else ""
+    return f"{table}starting {config.concurrent} slots in {config.processes} processes{cpu}"
 
 
 def _facts(cast: _Cast, n_words: int, state: RunState) -> RunFacts:
@@ -370,13 +455,14 @@ def _facts(cast: _Cast, n_words: int, state: RunState) -> RunFacts:
         started_at=started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         start_ns=state.start_ns,
         load_s=state.load_s,
-        target_qps=config.qps,
-        n_planned=n_words if config.is_ended_by_words and not cast.parts else config.n_planned,
+        target_qps=state.target_qps,
+        n_planned=n_words if config.is_ended_by_words and not cast.parts else state.n_planned,
         n_lost=state.n_lost,
         total=state.total,
         seconds=state.seconds,
         workers=state.workers,
-        conditions=state.conditions(),
+        conditions=replace(state.conditions(), cpu_tier=_cpu_tier(config, cast.shape, state)),
+        n_cpu_workers_lost=state.n_cpu_workers_lost,
         events=state.events,
     )
 
@@ -393,6 +479,9 @@ def _finished(config: RunConfig, result: Result, state: RunState) -> Finished:
             why = f": all were in flight still when --timeout {format_duration(config.timeout_s)} was over"
         n_started = format_count(iterations.started)
         return Finished(result, EXIT_BROKEN, f"not one of {n_started} iterations completed{why}")
+    if result.search is not None:
+        # Its last steps are meant to be too much: the verdict on the whole run says nothing.
+        return Finished(result, EXIT_THRESHOLD if result.search.qps is None else EXIT_DONE)
     if result.generator.verdict == "invalid":
         return Finished(result, EXIT_INVALID)
     return Finished(result, EXIT_DONE)

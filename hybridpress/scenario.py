@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from hybridpress.errors import ScenarioError, UsageError
@@ -30,9 +31,24 @@ is_loading = False
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a scenario's press() is to be called."""
+    """How a scenario is written: how its press() is to be called, and what else there is to an iteration."""
 
     takes_word: bool
+    blocks: bool = False
+    """press() is a plain function, for a thread of its slot."""
+    starts_blocking: bool = False
+    """So is start() or stop()."""
+    prepares: bool = False
+    verifies: bool = False
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether there is more to an iteration than an async press()."""
+        return self.blocks or self.starts_blocking or self.has_cpu_work
+
+    @property
+    def has_cpu_work(self) -> bool:
+        return self.prepares or self.verifies
 
 
 def load(spec: str) -> Press:
@@ -78,12 +94,24 @@ def shape_of(press: Press) -> Shape:
             continue
         if (mistake := _wrong_call(f"{name}.{method}()", function, most)) is not None:
             mistakes.append(mistake)
-    for method in ("press", "start", "stop"):
-        if not inspect.iscoroutinefunction(function := getattr(press, method)) and not mistakes:
-            mistakes.append(f"{_where(function)}: {name}.{method}() is not async; write `async def {method}`")
+    for method, wanted in (("prepare", ["word"]), ("verify", ["word", "reply"])):
+        if (mistake := _wrong_work(f"{name}.{method}()", getattr(press, method), wanted)) is not None:
+            mistakes.append(mistake)
+    prepares = type(press).prepare is not Press.prepare
+    if prepares and not mistakes and not _parameters(press.press):
+        mistakes.append(
+            f"{_where(press.prepare)}: {name}.prepare() makes what press() gets, but press() takes no word; "
+            "write `press(self, word)`"
+        )
     if mistakes:
         raise ScenarioError(mistakes)
-    return Shape(takes_word=bool(_parameters(press.press)))
+    return Shape(
+        takes_word=bool(_parameters(press.press)),
+        blocks=not inspect.iscoroutinefunction(press.press),
+        starts_blocking=not all(map(inspect.iscoroutinefunction, (press.start, press.stop))),
+        prepares=prepares,
+        verifies=type(press).verify is not Press.verify,
+    )
 
 
 def words_of(press: Press, shape: Shape) -> Table:
@@ -135,6 +163,15 @@ def message_of(error: BaseException) -> str:
         return str(error)
     except Exception as worse:  # noqa: BLE001 (a __str__ of the user's)
         return f"(its __str__ raised {type(worse).__name__})"
+
+
+def place_in(frame: FrameType | None) -> str | None:
+    """The innermost line of the user's code on the stack of *frame*: "slow.py:12 in press()"; None: there is none."""
+    while frame is not None:
+        if is_user_file(frame.f_code.co_filename):
+            return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}()"
+        frame = frame.f_back
+    return None
 
 
 def is_user_file(file_name: str) -> bool:
@@ -208,6 +245,24 @@ def _wrong_call(name: str, function: Any, most: int) -> str | None:
     needed = [p for p in parameters if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
     if len(needed) > most or any(p.kind is p.KEYWORD_ONLY for p in needed):
         return f"{_where(function)}: {name} takes {len(needed) + 1} parameters; it may take {wanted}"
+    return None
+
+
+def _wrong_work(name: str, function: Any, wanted: list[str]) -> str | None:
+    """What is wrong with a method of CPU work, which is called with exactly *wanted*; None when nothing is."""
+    if not callable(function):
+        return f"{name} must be a method, but it is {function!r}"
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    if any(is_kind(function) for is_kind in kinds):
+        return f"{_where(function)}: {name} is work for the CPU: a plain `def`, without async and without yield"
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    try:
+        signature.bind(*wanted)
+    except TypeError:
+        return f"{_where(function)}: {name} takes other parameters; it is called with self, {' and '.join(wanted)}"
     return None
 
 

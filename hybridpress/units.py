@@ -100,6 +100,20 @@ def parse_bytes(text: object) -> int:
     return int(size)
 
 
+def parse_share(text: object) -> float:
+    """A share from 0 to 1, from "10%", "0.1" or a number of that range.
+
+    Raises:
+        UsageError: not a share, or not within 0 and 1.
+    """
+    word = str(text).strip()
+    number = word.removesuffix("%").strip()
+    share = float(number) / (100 if word.endswith("%") else 1) if _is_number(number) else math.nan
+    if isinstance(text, bool) or not 0 <= share <= 1:
+        raise UsageError(f'must be a share such as "10%" or 0.1, at most 100%, got "{text}"')
+    return share
+
+
 def format_duration(seconds: float) -> str:
     """Short words for a duration: 0.3 → "300ms", 90 → "1m30s", 2.5 → "2.5s"."""
     return "".join(_duration_words(seconds, "", "m"))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.config import DEFAULT_DURATION_S, Layer, RunConfig, knobs
+from hybridpress.config import AUTO, DEFAULT_DURATION_S, Layer, RunConfig, knobs
 from hybridpress.errors import EXIT_USAGE, UsageError
 from hybridpress.machine import n_cpus
 
@@ -276,3 +276,17 @@ def test_pinning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not build(of_command_line(pin_cpus=False)).pin_cpus
     (mistake,) = mistakes(of_command_line(pin_cpus=True))
     assert mistake == "--pin-cpus needs Linux: this system cannot keep a process on a CPU"
+
+
+@pytest.mark.parametrize(("given", "n_workers"), [("auto", AUTO), ("0", 0), (3, 3), ("256", 256)])
+def test_cpu_workers(given: object, n_workers: int) -> None:
+    """A number, 0 for none, or auto, which is the default."""
+    assert RunConfig.build("a.py:A", [Layer({"cpu_workers": given}, str)]).cpu_workers == n_workers
+    assert RunConfig.build("a.py:A", []).cpu_workers == AUTO
+
+
+@pytest.mark.parametrize("given", ["-1", "257", "many", "1.5", True])
+def test_what_is_no_number_of_cpu_workers(given: object) -> None:
+    """Anything else is told."""
+    with pytest.raises(UsageError, match='from 0 to 256, or "auto"'):
+        RunConfig.build("a.py:A", [Layer({"cpu_workers": given}, str)])

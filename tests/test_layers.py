@@ -22,12 +22,13 @@ FRONT = "__init__"
 MAY_IMPORT = {
     room: set(rooms.split())
     for room, rooms in {
-        "__init__": "errors metrics mixed press vocab",
+        "__init__": "errors load metrics mixed press vocab",
         "__main__": "cli",
         "errors": "",
         "clock": "",
         "hot": "clock",
         "machine": "",
+        "control": "errors",
         "units": "errors",
         "load": "errors units",
         "metrics": "errors hot units",
@@ -40,14 +41,14 @@ MAY_IMPORT = {
         "config": "errors machine units load metrics vocab",
         "ipc": "errors load metrics config",
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
-        "coordinator": "errors clock units load metrics config ipc",
+        "coordinator": "errors clock control units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock hot machine units load metrics clients vocab press mixed parts scenario config ipc "
-        "worker coordinator report web cluster target",
-        "cli": "errors hot units metrics mixed press scenario config report target run",
+        "run": "errors clock control hot machine units load metrics clients vocab press mixed parts scenario config "
+        "ipc worker coordinator report web cluster target",
+        "cli": "errors control hot units metrics mixed press scenario config report target run",
     }.items()
 }
 

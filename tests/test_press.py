@@ -138,7 +138,7 @@ def test_steps_within_steps() -> None:
 
 def test_outside_of_a_slot() -> None:
     """Where no slot runs, check and step say so, and where they belong."""
-    with pytest.raises(RuntimeError, match=r"check\(\) is for press\(\), start\(\) and stop\(\)"):
+    with pytest.raises(RuntimeError, match=r"check\(\) is for press\(\), verify\(\), start\(\) and stop\(\)"):
         check(ok=True, name="holds")
     with pytest.raises(RuntimeError, match=r"step\(\) is for press\(\)"):
         step("log in")

@@ -255,6 +255,17 @@ def blocks(self: Press) -> None:
     pass
 
 
+def works(self: Press, word: object) -> object:
+    return word
+
+
+def verifies(self: Press, word: object, reply: object) -> None:
+    pass
+
+
+NO_CPU_WORK = "is work for the CPU: a plain `def`, without async and without yield"
+
+
 async def bare_word(word: object) -> None:
     pass
 
@@ -287,18 +298,48 @@ def test_takes_a_word(press: Callable[..., Any], *, takes_word: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("methods", "shape"),
+    [
+        ({"press": blocks}, Shape(takes_word=False, blocks=True)),
+        ({"press": works}, Shape(takes_word=True, blocks=True)),
+        ({"press": bare, "start": blocks}, Shape(takes_word=False, starts_blocking=True)),
+        ({"press": bare, "stop": blocks}, Shape(takes_word=False, starts_blocking=True)),
+        ({"press": with_word, "prepare": works}, Shape(takes_word=True, prepares=True)),
+        ({"press": bare, "verify": verifies}, Shape(takes_word=False, verifies=True)),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_what_there_is_to_an_iteration(methods: dict[str, Any], shape: Shape) -> None:
+    """Plain functions are for threads; prepare() and verify() are CPU work; the slots of such scenarios have stages."""
+    found = shape_of(made(**methods))
+    assert found == shape
+    assert found.has_stages
+    assert found.has_cpu_work == (shape.prepares or shape.verifies)
+
+
+@pytest.mark.parametrize(
     ("methods", "says"),
     [
         ({}, "QueryVm has no press(); it needs `async def press(self, word)` or `async def press(self)`"),
         ({"press": two_words}, "QueryVm.press() takes 3 parameters; it may take self, or self and a word"),
         ({"press": keyword_only}, "QueryVm.press() takes 2 parameters; it may take self, or self and a word"),
         ({"press": yields}, "QueryVm.press() must not yield; it is one iteration, `async def` with `await`"),
-        ({"press": blocks}, "QueryVm.press() is not async; write `async def press`"),
+        ({"press": bare, "prepare": with_word}, f"QueryVm.prepare() {NO_CPU_WORK}"),
+        ({"press": bare, "verify": yields}, f"QueryVm.verify() {NO_CPU_WORK}"),
+        ({"press": bare, "prepare": blocks}, "QueryVm.prepare() takes other parameters; it is called with self, word"),
+        (
+            {"press": bare, "verify": works},
+            "QueryVm.verify() takes other parameters; it is called with self, word and reply",
+        ),
+        ({"press": bare, "verify": 7}, "QueryVm.verify() must be a method, but it is 7"),
+        (
+            {"press": bare, "prepare": works},
+            "QueryVm.prepare() makes what press() gets, but press() takes no word; write `press(self, word)`",
+        ),
         ({"press": 7}, "QueryVm.press() must be a method, but it is 7"),
         ({"press": bare, "start": with_word}, "QueryVm.start() takes 2 parameters; it may take self alone"),
         ({"press": bare, "stop": with_word}, "QueryVm.stop() takes 2 parameters; it may take self alone"),
         ({"press": bare, "vocab": with_word}, "QueryVm.vocab() takes 2 parameters; it may take self alone"),
-        ({"press": bare, "start": blocks}, "QueryVm.start() is not async; write `async def start`"),
         ({"press": bare, "stop": None}, "QueryVm.stop() must be a method, but it is None"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, dict) else "",

@@ -19,6 +19,7 @@ from hybridpress.units import (
     parse_count,
     parse_duration_s,
     parse_rate_per_s,
+    parse_share,
 )
 
 
@@ -243,3 +244,18 @@ def test_counts_shown(number: float, text: str) -> None:
 def test_sizes_shown(size: float, text: str) -> None:
     """A size is shown with three digits, never with an exponent."""
     assert format_bytes(size) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("10%", 0.1), ("100 %", 1.0), ("0", 0.0), (0.25, 0.25), (1, 1.0), (".5%", 0.005)]
+)
+def test_shares(text: object, share: float) -> None:
+    """A share is a percentage or a number up to 1."""
+    assert parse_share(text) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("text", ["150%", "2", "-1%", "some", "", "%", True, "nan"])
+def test_what_is_no_share(text: object) -> None:
+    """Anything else is told with what was given."""
+    with pytest.raises(UsageError, match="must be a share"):
+        parse_share(text)

@@ -14,6 +14,8 @@ from hybridpress.errors import EXIT_INTERRUPTED, EXIT_USAGE, HybridpressError, U
 
 COMMANDS = {
     "run": "Press a server with a scenario.",
+    "search": "Find the highest QPS that keeps the objectives.",
+    "ctl": "Change a run while it runs, or ask where it is.",
     "target": "Serve known answers over HTTP, to shoot at.",
     "demo": "Start the target, press it for some seconds, print the summary.",
     "init": "Write a scenario to start from.",

@@ -10,23 +10,18 @@ from typing import Protocol
 
 from hybridpress.clock import now_ns, suspended_ns
 from hybridpress.config import RunConfig
-from hybridpress.coordinator.spawner import Exited, Forked, Spawner
-from hybridpress.coordinator.state import (
-    Action,
-    Draining,
-    Happened,
-    Kill,
-    Phase,
-    RunState,
-    Second,
-    Started,
-    Tell,
-)
+from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
+from hybridpress.coordinator.helm import Helm
+from hybridpress.coordinator.keys import Typing
+from hybridpress.coordinator.seeker import Seeker
+from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spawner
+from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
 from hybridpress.metrics.interval import Interval
 
-TICK_S = 0.5
-"""How often it looks whether anybody has been waited for too long: what is waited for takes seconds."""
+TICK_S = 0.1
+"""How often it looks what is to be moved, and whether anybody has been waited for too long."""
 
 
 class Listener(Protocol):
@@ -34,7 +29,7 @@ class Listener(Protocol):
 
     def started(self) -> None: ...
 
-    def interval(self, interval: Interval, total: Interval) -> None: ...
+    def interval(self, interval: Interval, total: Interval, target_qps: float | None, n_slots: int) -> None: ...
 
     def event(self, at_s: float, text: str) -> None: ...
 
@@ -44,13 +39,15 @@ class Listener(Protocol):
 class Coordinator:
     """Conducts one run over the workers that *spawner* forks."""
 
-    def __init__(self, config: RunConfig, spawner: Spawner, listener: Listener) -> None:
+    def __init__(self, config: RunConfig, spawner: Spawner, listener: Listener, seeker: Seeker | None = None) -> None:
         self._spawner = spawner
         self._listener = listener
         self._channels: dict[int, CoordinatorEnd] = {}
         self._deaf: set[int] = set()
         self._over = asyncio.Event()
-        self.state = RunState(config, now_ns())
+        self.state = RunState(config, now_ns(), seeker)
+        self.helm = Helm(self.state, self._act)
+        """Takes commands for the run, from wherever."""
 
     async def run(self) -> RunState:
         """Conduct the run to its end. Ctrl-C once drains, twice kills."""
@@ -63,9 +60,18 @@ class Coordinator:
         for worker in range(len(self.state.workers)):
             self._spawner.fork(worker)
         ticker = loop.create_task(self._tick())
+        typing = Typing("qps" if self.state.config.is_paced else "slots", self._typed)
         try:
+            try:
+                await self.helm.serve()
+            except HybridpressError as error:
+                # Nobody may ever want to change this run: that is no reason not to have it.
+                self._act([self.state.note(now_ns(), "no_control", str(error))])
+            typing.begin()
             await self._over.wait()
         finally:
+            typing.close()
+            await self.helm.close()
             ticker.cancel()
             loop.remove_reader(self._spawner.fileno())
             for worker, channel in self._channels.items():
@@ -79,17 +85,27 @@ class Coordinator:
             await asyncio.sleep(TICK_S)
             self._act(self.state.ticked(now_ns(), suspended_ns() - before_ns))
 
+    def _typed(self, command: str) -> None:
+        reply = self.helm.obey(command)
+        if not reply["ok"]:
+            self._listener.event(self.state.status(now_ns())["elapsed_s"], reply["text"])
+
     def _interrupted(self) -> None:
         self._act(self.state.interrupted(now_ns()))
 
     def _spawner_has_news(self) -> None:
         news = self._spawner.receive()
         if isinstance(news, Forked):
+            if (former := self._channels.get(news.worker)) is not None:
+                former.close()
             channel = self._channels[news.worker] = self._spawner.receive_channel()
-            self.state.forked(news.worker, news.pid)
+            self._deaf.discard(news.worker)
             asyncio.get_running_loop().add_reader(channel.fileno(), self._worker_reports, news.worker)
+            self._act(self.state.forked(news.worker, news.pid, now_ns()))
         elif isinstance(news, Exited):
             self._worker_is_gone(news.worker, news.exit_code)
+        elif isinstance(news, CpuWorkerExited):
+            self._act(self.state.cpu_worker_exited(news.number, news.pid, news.exit_code, now_ns()))
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())
@@ -126,12 +142,14 @@ class Coordinator:
                     with suppress(ProcessLookupError):
                         if pid := self.state.workers[worker].pid:
                             os.kill(pid, signal.SIGKILL)
+                case Fork(worker):
+                    self._spawner.fork(worker)
                 case Started():
                     self._listener.started()
                 case Draining(in_flight):
                     self._listener.draining(in_flight)
-                case Second(interval):
-                    self._listener.interval(interval, self.state.total)
+                case Second(interval, target_qps):
+                    self._listener.interval(interval, self.state.total, target_qps, self.state.dealer.n_slots)
                 case Happened(event):
                     self._listener.event(event.at_s, event.text)
         if self.state.phase is Phase.OVER:

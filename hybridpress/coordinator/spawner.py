@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 from multiprocessing import connection, reduction
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
-from typing import Any
+from typing import Any, NamedTuple
 
 from hybridpress.errors import EXIT_BROKEN, HybridpressError, RunError
 from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
@@ -28,6 +29,8 @@ _PR_SET_PDEATHSIG = 1
 _FORK = multiprocessing.get_context("fork")
 _GRACE_S = 2.0
 _LOOK_EVERY_S = 0.5
+_RESPAWN_GAP_S = 0.02
+"""So long it waits before a CPU worker's place is taken: one that dies at once must not become a storm of forks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class TableReady:
     """The word table stands; this is what the spawner's `prepare` tells of it."""
 
     n_words: int
+    n_cpu_workers: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,32 @@ class Exited:
     exit_code: int
 
 
-News = TableReady | Forked | Exited | HybridpressError
+@dataclass(frozen=True, slots=True)
+class CpuWorkerExited:
+    """A CPU worker is gone, and another has taken its place."""
+
+    number: int
+    pid: int
+    exit_code: int
+
+
+News = TableReady | Forked | Exited | CpuWorkerExited | HybridpressError
 
 Work = Callable[[int, WorkerEnd], None]
-Prepare = Callable[[], tuple[int, Work]]
-"""Builds the word table; returns its length, and what a worker's process is to do."""
+CpuWork = Callable[[int], None]
+
+
+class Prepared(NamedTuple):
+    """The length of the word table, what a worker's process is to do, and what that of a CPU worker is."""
+
+    n_words: int
+    work: Work
+    n_cpu_workers: int = 0
+    cpu_work: CpuWork | None = None
+
+
+Prepare = Callable[[], Prepared | tuple[int, Work]]
+"""Builds the word table."""
 
 
 class Spawner:
@@ -86,8 +111,9 @@ class Spawner:
         return self._connection.fileno()
 
     def fork(self, worker: int) -> None:
-        """Ask for worker number *worker*."""
-        self._connection.send(worker)
+        """Ask for worker number *worker*. Of a spawner that is gone there will be news by itself."""
+        with suppress(OSError):
+            self._connection.send(worker)
 
     def receive(self) -> News | None:
         """The next news; None when the spawner is gone."""
@@ -102,8 +128,8 @@ class Spawner:
         reports_fd, orders_fd = (reduction.recv_handle(self._connection) for _ in range(2))
         return CoordinatorEnd.from_fds(reports_fd, orders_fd)
 
-    def wait_for_table(self) -> int:
-        """Wait until the word table stands; its length.
+    def wait_for_table(self) -> TableReady:
+        """Wait until the word table stands.
 
         Raises:
             HybridpressError: what kept it from standing.
@@ -114,7 +140,7 @@ class Spawner:
         if not isinstance(news, TableReady):
             self._process.join(_GRACE_S)
             raise RunError(f"the process that builds the word table died (exit code {self._process.exitcode})")
-        return news.n_words
+        return news
 
     def close(self) -> None:
         """End the spawner and, with it, every worker that still lives."""
@@ -142,7 +168,7 @@ def _be_spawner(ours: Connection, coordinators: Connection, prepare: Prepare, pa
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        n_words, work = prepare()
+        prepared = Prepared(*prepare())
     except HybridpressError as error:
         with suppress(OSError):
             ours.send(error)
@@ -150,27 +176,53 @@ def _be_spawner(ours: Connection, coordinators: Connection, prepare: Prepare, pa
     gc.collect()
     gc.freeze()
     workers: dict[int, ForkProcess] = {}
+    cpu_workers: dict[int, ForkProcess] = {}
     try:
-        ours.send(TableReady(n_words))
+        ours.send(TableReady(prepared.n_words, prepared.n_cpu_workers))
+        for number in range(prepared.n_cpu_workers):
+            cpu_workers[number] = _fork_cpu_worker(ours, number, prepared.cpu_work)
         while True:
             # A worker's sentinel is heard at once, except where a process that the scenario forked holds it open: hence
             # the look at all of them now and then.
-            ready = connection.wait([ours, *(process.sentinel for process in workers.values())], _LOOK_EVERY_S)
+            sentinels = [process.sentinel for process in (*workers.values(), *cpu_workers.values())]
+            ready = connection.wait([ours, *sentinels], _LOOK_EVERY_S)
             if ours in ready:
                 number = ours.recv()
-                workers[number] = _fork_worker(ours, number, work)
+                workers[number] = _fork_worker(ours, number, prepared.work)
             for number, process in list(workers.items()):
                 if (exit_code := process.exitcode) is not None:
                     del workers[number]
                     ours.send(Exited(number, exit_code))
                     process.close()
+            for number, process in list(cpu_workers.items()):
+                if (exit_code := process.exitcode) is not None:
+                    assert process.pid is not None
+                    ours.send(CpuWorkerExited(number, process.pid, exit_code))
+                    process.close()
+                    time.sleep(_RESPAWN_GAP_S)
+                    cpu_workers[number] = _fork_cpu_worker(ours, number, prepared.cpu_work)
     except (EOFError, OSError):
         pass  # the coordinator closed the connection, or is gone
     finally:
-        for process in workers.values():
+        for process in (*workers.values(), *cpu_workers.values()):
             process.kill()
-        for process in workers.values():
+        for process in (*workers.values(), *cpu_workers.values()):
             process.join()
+
+
+def _fork_cpu_worker(ours: Connection, number: int, work: CpuWork | None) -> ForkProcess:
+    assert work is not None
+    process = _FORK.Process(target=_be_cpu_worker, args=(number, work, ours, os.getpid()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    return process
+
+
+def _be_cpu_worker(number: int, work: CpuWork, foreign: Connection, parent_pid: int) -> None:
+    foreign.close()
+    die_with_parent(parent_pid)
+    work(number)
 
 
 def _fork_worker(ours: Connection, number: int, work: Work) -> ForkProcess:

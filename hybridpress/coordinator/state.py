@@ -1,20 +1,30 @@
-"""What the coordinator knows and decides: events in, actions out. No clock, no I/O; the time comes with each event."""
+"""What the coordinator decides: events in, actions out. No clock, no I/O; the time comes with each event.
+
+Here is how a run comes and goes: its phases, its workers, what its user wants of it. What they counted is the tally's
+(hybridpress/coordinator/tally.py), and what they are to start the dealer's (hybridpress/coordinator/dealer.py).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Any
 
 from hybridpress.config import RunConfig
-from hybridpress.ipc.messages import Begin, Broken, Counts, Done, Measured, Order, Ready, Report, Stop
-from hybridpress.load.pacer import Piece
-from hybridpress.load.plan import CATCH_UP_S, plan_constant
-from hybridpress.load.split import deal
+from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
+from hybridpress.coordinator.course import AHEAD_NS
+from hybridpress.coordinator.dealer import Dealer
+from hybridpress.coordinator.saturation import Saturation, Seen
+from hybridpress.coordinator.seeker import Seeker
+from hybridpress.coordinator.tally import Tally, Worker
+from hybridpress.errors import UsageError
+from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
+from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.result import EventResult, IntervalResult
-from hybridpress.metrics.summary import WorkerTotals, second_of
+from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.verdict import Conditions
-from hybridpress.units import NS_PER_S, format_duration
+from hybridpress.units import NS_PER_S, format_count, format_duration
 
 BEGIN_AHEAD_NS = 10_000_000
 """The load begins so long after the order goes out, so that every worker has it in time."""
@@ -24,6 +34,11 @@ EXHAUSTED_COUNTS = 3
 """Slots count as exhausted when iterations waited for them in so many of the reports (every 100 ms) of a run…"""
 EXHAUSTED_SHARE = 0.01
 """…and in at least this share of them."""
+MAX_RESTARTS = 5
+"""A worker that was lost so many times is not replaced again: its scenario kills it."""
+
+MAX_CPU_LOSSES_TOLD = 10
+"""Events of CPU workers that died; the result counts all of them."""
 
 
 class Phase(Enum):
@@ -33,77 +48,6 @@ class Phase(Enum):
     OVER = auto()
 
 
-# Actions
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Send *order* to *worker*."""
-
-    worker: int
-    order: Order
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """End *worker*'s process now."""
-
-    worker: int
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The load begins."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draining:
-    """Nothing is started any more; so many are in flight."""
-
-    in_flight: int
-
-
-@dataclass(frozen=True, slots=True)
-class Second:
-    """One merged second is complete."""
-
-    interval: Interval
-
-
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """Something to show, and to keep in the result."""
-
-    event: EventResult
-
-
-Action = Tell | Kill | Started | Draining | Second | Happened
-
-
-@dataclass(slots=True)
-class _Worker:
-    """What is known of one worker."""
-
-    totals: WorkerTotals
-    n_slots: int = 0
-    piece: Piece | None = None
-    counts: Counts | None = None
-    completed: int = 0
-    failed: int = 0
-    next_index: int = 0
-    in_flight_left: int = 0
-    last_start_ns: int = 0
-    last_end_ns: int = 0
-    is_ready: bool = False
-    is_done: bool = False
-    is_gone: bool = False
-    is_lost: bool = False
-
-    @property
-    def reports_no_more(self) -> bool:
-        return self.is_done or self.is_gone
-
-
 @dataclass(slots=True)
 class RunState:
     """One run, from the fork of its workers to their end."""
@@ -111,15 +55,15 @@ class RunState:
     config: RunConfig
     begun_at_ns: int
     """When the workers were asked for."""
+    seeker: Seeker | None = None
+    """Searches for the highest rate in this run."""
     phase: Phase = Phase.STARTING
     start_ns: int = 0
     end_ns: int | None = None
-    """When nothing more is started; known from the beginning where a time limits the run."""
-    total: Interval = field(default_factory=lambda: Interval(0))
-    seconds: list[IntervalResult] = field(default_factory=list)
+    """When nothing more was started; None as long as the plan alone says so."""
     events: list[EventResult] = field(default_factory=list)
-    n_lost: int = 0
     n_workers_lost: int = 0
+    n_cpu_workers_lost: int = 0
     is_interrupted: bool = False
     is_out_of_words: bool = False
     """Whether a worker ended because there were no more words for it."""
@@ -127,15 +71,23 @@ class RunState:
     """For how long the whole machine stood still since the workers were asked for."""
     broken: str | None = None
     """Why the run broke; None while it did not."""
-    _workers: list[_Worker] = field(default_factory=list)
-    _pending: dict[int, Interval] = field(default_factory=dict)
+    tally: Tally = field(init=False)
+    """What the workers counted."""
+    dealer: Dealer = field(init=False)
+    """What they are to start."""
+    _workers: list[Worker] = field(default_factory=list)
     _complaints: list[str] = field(default_factory=list)
+    _saturation: Saturation = field(default_factory=Saturation)
     _n_counts: int = 0
     _n_counts_behind: int = 0
     _deadline_ns: int | None = None
+    _has_lost: bool = False
+    _is_cut: bool = False
 
     def __post_init__(self) -> None:
-        self._workers = [_Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
+        self._workers = [Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
+        self.tally = Tally(self._workers)
+        self.dealer = Dealer(self.config, self._workers)
         self._deadline_ns = self.begun_at_ns + int(self.config.start_timeout_s * NS_PER_S)
 
     # what others read
@@ -145,11 +97,42 @@ class RunState:
         return [worker.totals for worker in self._workers]
 
     @property
+    def total(self) -> Interval:
+        return self.tally.total
+
+    @property
+    def seconds(self) -> list[IntervalResult]:
+        return self.tally.seconds
+
+    @property
+    def n_lost(self) -> int:
+        return self.tally.n_lost
+
+    @property
     def load_s(self) -> float:
         """How long iterations were started."""
-        if not self.start_ns or self.end_ns is None:
-            return 0.0
-        return max((self.end_ns - self.start_ns) / NS_PER_S, 0.0)
+        end_ns = self._end_ns()
+        return 0.0 if not self.start_ns or end_ns is None else max((end_ns - self.start_ns) / NS_PER_S, 0.0)
+
+    @property
+    def n_planned(self) -> int | None:
+        """How many iterations the plan held in the end; None where nothing but the time limited them."""
+        course = self.dealer.course
+        if self._is_cut:
+            # Where the plan was cut each worker had its own last iteration.
+            return None if course is None else self.total.started + self.total.dropped
+        return self.config.n_planned if course is None else course.n_planned()
+
+    @property
+    def target_qps(self) -> float | None:
+        """The rate that was asked for, on average over the run where it was not always the same; None: unpaced."""
+        course = self.dealer.course
+        if course is None or (course.is_constant and self.config.qps is not None):
+            return self.config.qps
+        end_ns = self._end_ns()
+        if end_ns is None or end_ns <= self.start_ns:
+            return None
+        return round(course.n_due(end_ns) / ((end_ns - self.start_ns) / NS_PER_S), 3)
 
     def conditions(self) -> Conditions:
         """What the verdict rests on besides the measurements."""
@@ -161,35 +144,72 @@ class RunState:
             busiest_worker_cpu_pct=max((worker.totals.health.cpu_pct for worker in self._workers), default=0.0),
             suspended_s=self.suspended_ns / NS_PER_S,
             slots_were_exhausted=behind >= max(EXHAUSTED_COUNTS, EXHAUSTED_SHARE * self._n_counts),
+            saturation=self._saturation.worst,
         )
+
+    def status(self, now_ns: int) -> dict[str, Any]:
+        """Where the run is, in plain figures."""
+        course = self.dealer.course
+        known = [worker.counts for worker in self._workers if worker.counts and not worker.reports_no_more]
+        return {
+            "scenario": self.config.scenario,
+            "phase": "paused" if self.dealer.is_paused else self.phase.name.lower(),
+            "elapsed_s": round(max(now_ns - self.start_ns, 0) / NS_PER_S, 1) if self.start_ns else 0.0,
+            "qps": None if course is None else round(course.rate_at(now_ns), 3),
+            "slots": self.dealer.n_slots,
+            "workers": sum(not worker.is_gone for worker in self._workers),
+            "started": sum(max(w.totals.started, w.counts.started if w.counts else 0) for w in self._workers),
+            "failed": self.total.failed,
+            "dropped": self.total.dropped,
+            "in_flight": sum(counts.in_flight for counts in known),
+            "backlog": sum(counts.backlog for counts in known),
+        }
 
     # events
 
-    def forked(self, number: int, pid: int) -> None:
+    def forked(self, number: int, pid: int, now_ns: int = 0) -> list[Action]:
         """Worker *number* runs as process *pid*."""
-        self._workers[number].totals.pid = pid
+        worker = self._workers[number]
+        worker.totals.pid = pid
+        if not worker.is_gone:
+            return []
+        # A fresh process in the place of one that was lost; it counts from 0.
+        worker.totals.restarts += 1
+        limit = None if worker.limit is None else max(worker.limit - worker.started, 0)
+        fresh = Worker(worker.totals, limit=limit, last_start_ns=worker.last_start_ns, last_end_ns=worker.last_end_ns)
+        self._workers[number] = fresh
+        if self.phase is not Phase.PRESSING:
+            return self._dismiss(fresh)
+        return [self._happened(now_ns, "worker_replaced", f"process {pid} takes the place of worker {number}")]
 
     def heard(self, report: Report, now_ns: int) -> list[Action]:
         """A worker reported. What comes after the end of the run counts no more."""
         if self.phase is Phase.OVER:
             return []
+        worker = self._workers[report.worker]
         match report:
             case Ready():
-                return self._ready(report, now_ns)
+                return self._ready(worker, report, now_ns)
             case Counts():
-                self._workers[report.worker].counts = report
+                worker.counts = report
                 self._n_counts += 1
-                self._n_counts_behind += report.backlog > 0 and report.in_flight >= self._workers[report.worker].n_slots
+                self._n_counts_behind += report.backlog > 0 and report.in_flight >= worker.n_slots
+                self.dealer.counted(report)
                 return []
+            case GivenUp():
+                return [*self.dealer.given_up(report)]
+            case Resized():
+                self.dealer.resized(report)
+                if not report.failures:
+                    return []
+                return [self._not_started(report.worker, len(report.failures), report.failures, now_ns)]
             case Measured():
-                return self._measured(report.worker, report.interval)
+                self.tally.note(worker, report.interval)
+                return self._complete(now_ns)
             case Done():
-                worker = self._workers[report.worker]
-                worker.is_done = True
-                worker.in_flight_left = report.interval.in_flight
-                worker.last_start_ns, worker.last_end_ns = report.last_start_ns, report.last_end_ns
+                self.tally.done(worker, report)
                 self.is_out_of_words |= report.is_out_of_words
-                return self._measured(report.worker, report.interval) + self._drained(now_ns)
+                return self._complete(now_ns) + self._drained(now_ns)
             case Broken():
                 self._complaints.append(report.text)
                 first_line = report.text.partition("\n")[0]
@@ -203,8 +223,7 @@ class RunState:
         worker.is_gone = True
         actions: list[Action] = []
         if not worker.is_done:
-            how = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-            text = f"worker {number} (process {worker.totals.pid}) died: {how}"
+            text = f"worker {number} (process {worker.totals.pid}) died: {_how(exit_code)}"
             n_lost = self._lose(worker, now_ns)
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
@@ -213,7 +232,20 @@ class RunState:
             if not self.is_interrupted and not any(worker.is_done for worker in self._workers):
                 self._break("all worker processes died")
             return actions + self._finish(now_ns)
-        return actions + self._begin_if_ready(now_ns) + self._complete()
+        if not worker.is_done:
+            actions += self._replace(worker, now_ns)
+        actions += self._begin_if_ready(now_ns) + self._complete(now_ns)
+        return actions + (self._drained(now_ns) if self.phase is Phase.PRESSING else [])
+
+    def cpu_worker_exited(self, number: int, pid: int, exit_code: int, now_ns: int) -> list[Action]:
+        """CPU worker *number* is gone, and another has taken its place."""
+        if self.phase is Phase.OVER:
+            return []
+        self.n_cpu_workers_lost += 1
+        if self.n_cpu_workers_lost > MAX_CPU_LOSSES_TOLD:
+            return []
+        text = f"CPU worker {number} (process {pid}) died: {_how(exit_code)}; another does its batches again"
+        return [self._happened(now_ns, "cpu_worker_lost", text)]
 
     def interrupted(self, now_ns: int) -> list[Action]:
         """The user wants it to end: the first time drains, the second gives up what is in flight."""
@@ -230,10 +262,17 @@ class RunState:
         return actions + self._stop(now_ns)
 
     def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
-        """Time passed: has anybody been waited for too long? *suspended_ns*: so long the machine stood still so far."""
+        """Time passed: is anything to be moved, and has anybody been waited for too long? *suspended_ns*: so long the
+        machine stood still so far.
+        """
         self.suspended_ns = suspended_ns
-        if self._deadline_ns is None or now_ns < self._deadline_ns or self.phase is Phase.OVER:
-            return []
+        if self.phase is Phase.PRESSING:
+            actions: list[Action] = [*self.dealer.look(now_ns)]
+            deadline_ns = self._pressing_deadline_ns()
+        else:
+            actions, deadline_ns = [], self._deadline_ns
+        if deadline_ns is None or now_ns < deadline_ns or self.phase is Phase.OVER:
+            return actions
         self._deadline_ns = now_ns + int(OVERDUE_S * NS_PER_S)
         if self.phase is Phase.STARTING:
             n_ready = sum(worker.is_ready for worker in self._workers)
@@ -249,19 +288,76 @@ class RunState:
         )
         return [self._happened(now_ns, "worker_overdue", text), *(Kill(number) for number in overdue)]
 
+    def note(self, now_ns: int, kind: str, text: str) -> Action:
+        """Something happened that is to be in the result."""
+        return self._happened(now_ns, kind, text)
+
+    # what the user may change meanwhile; each raises a UsageError where it cannot be
+
+    def set_qps(self, rate_per_s: float, now_ns: int) -> list[Action]:
+        """Start *rate_per_s* iterations a second from now on."""
+        self._must_press()
+        course = self.dealer.course
+        if course is None:
+            raise UsageError("the run is unpaced: it has a number of slots, but no rate; start it with --qps")
+        text = f"qps {format_count(round(course.rate_at(now_ns), 3))} → {format_count(rate_per_s)}"
+        return [*self.dealer.set_rate(rate_per_s, now_ns), self._happened(now_ns, "control", text)]
+
+    def set_slots(self, n: int, now_ns: int) -> list[Action]:
+        """Have *n* slots press from now on."""
+        self._must_press()
+        if self.config.slot_profile is not None:
+            raise UsageError("the number of slots follows --slot-stage")
+        text = f"slots {format_count(self.dealer.n_slots)} → {format_count(n)}"
+        return [*self.dealer.set_slots(n, now_ns), self._happened(now_ns, "control", text)]
+
+    def pause(self, now_ns: int) -> list[Action]:
+        """Start nothing, until `resume`; what is in flight goes on, and the plan's time stands still."""
+        self._must_press()
+        if self.dealer.is_paused:
+            raise UsageError("the run is paused already")
+        return [*self.dealer.pause(now_ns), self._happened(now_ns, "control", "paused")]
+
+    def resume(self, now_ns: int) -> list[Action]:
+        """Go on after `pause`."""
+        self._must_press()
+        if not self.dealer.is_paused:
+            raise UsageError("the run is not paused")
+        return [*self.dealer.resume(now_ns), self._happened(now_ns, "control", "resumed")]
+
+    def stop(self, now_ns: int) -> list[Action]:
+        """End the run as if its plan ended now: wait for what is in flight, then report."""
+        self._must_press()
+        return [self._happened(now_ns, "control", "stopped"), *self._end_plan(now_ns)]
+
+    def _end_plan(self, now_ns: int) -> list[Action]:
+        self._is_cut = True
+        self.dealer.end(now_ns)
+        return self._stop(now_ns)
+
+    def _must_press(self) -> None:
+        if self.phase is not Phase.PRESSING:
+            raise UsageError("the load has not begun yet" if self.phase is Phase.STARTING else "the load is over")
+
     # decisions
 
-    def _ready(self, report: Ready, now_ns: int) -> list[Action]:
-        worker = self._workers[report.worker]
-        worker.is_ready, worker.n_slots = True, report.n_slots
+    def _ready(self, worker: Worker, report: Ready, now_ns: int) -> list[Action]:
+        worker.is_ready = True
+        worker.n_slots = worker.n_made = report.n_slots
         n_wanted = self.config.slots_by_worker[report.worker]
         actions: list[Action] = []
         if report.n_slots < n_wanted:
             self._complaints += report.failures
-            first_lines = "; ".join(failure.partition("\n")[0] for failure in report.failures[:3])
-            text = f"start() failed in {n_wanted - report.n_slots} of {n_wanted} slots of worker {report.worker}: "
-            actions.append(self._happened(now_ns, "start_failed", text + first_lines))
+            actions.append(self._not_started(report.worker, n_wanted - report.n_slots, report.failures, now_ns))
+        if self.phase is Phase.PRESSING:
+            return [*actions, *self.dealer.join(worker, now_ns)]
         return actions + self._begin_if_ready(now_ns)
+
+    def _not_started(self, number: int, n_failed: int, failures: tuple[str, ...], now_ns: int) -> Happened:
+        first_lines = "; ".join(failure.partition("\n")[0] for failure in failures[:3])
+        n_all = max(self.config.slots_by_worker[number], n_failed)
+        text = f"start() failed in {n_failed} of {n_all} slots of worker {number}: "
+        return self._happened(now_ns, "start_failed", text + first_lines)
 
     def _begin_if_ready(self, now_ns: int) -> list[Action]:
         alive = [worker for worker in self._workers if not worker.is_gone]
@@ -270,97 +366,108 @@ class RunState:
         if not any(worker.n_slots for worker in alive):
             self._break("no slot could start")
             return self._finish(now_ns)
-        return self._begin(now_ns)
-
-    def _begin(self, now_ns: int) -> list[Action]:
-        config = self.config
         self.phase = Phase.PRESSING
+        self._deadline_ns = None
         self.start_ns = now_ns + BEGIN_AHEAD_NS
-        until_ns = None
-        if config.duration_s is not None:
-            until_ns = self.end_ns = self.start_ns + int(config.duration_s * NS_PER_S)
-            slack_s = CATCH_UP_S + config.timeout_s + OVERDUE_S
-            self._deadline_ns = until_ns + int(slack_s * NS_PER_S)
-        else:
-            self._deadline_ns = None
-        shares = [0 if worker.is_gone else worker.n_slots for worker in self._workers]
-        n_planned = config.n_planned
-        limits: list[int | None] = [None] * len(shares)
-        if config.qps is not None:
-            assert n_planned is not None
-            for worker, piece in zip(
-                self._workers, plan_constant(config.qps, n_planned, shares, self.start_ns), strict=True
-            ):
-                worker.piece = piece
-        elif n_planned is not None:
-            limits = list(deal(n_planned, shares))
-        orders = [
-            Tell(worker.totals.id, Begin(self.start_ns, until_ns, worker.piece, limit))
-            for worker, limit in zip(self._workers, limits, strict=True)
-            if not worker.is_gone
-        ]
-        return [*orders, Started()]
+        return [*self.dealer.begin(self.start_ns), Started()]
 
-    def _measured(self, number: int, interval: Interval) -> list[Action]:
-        self._note(self._workers[number], interval)
-        return self._complete()
-
-    def _note(self, worker: _Worker, interval: Interval) -> None:
-        """Merge a worker's second into the box's."""
-        worker.totals.started += interval.started
-        worker.totals.health.merge(interval.health)
-        worker.completed += interval.completed
-        worker.failed += interval.failed
-        worker.next_index = interval.index + 1
-        if (pending := self._pending.get(interval.index)) is None:
-            self._pending[interval.index] = interval
-        else:
-            pending.merge(interval)
-
-    def _complete(self) -> list[Action]:
-        """The merged seconds that nobody will add to any more, in order."""
-        reporting = [worker.next_index for worker in self._workers if not worker.reports_no_more]
-        complete_below = min(reporting, default=None)
-        actions: list[Action] = []
-        for index in sorted(self._pending):
-            if complete_below is not None and index >= complete_below:
-                break
-            interval = self._pending.pop(index)
-            for worker in self._workers:
-                if worker.is_done and worker.next_index <= index:
-                    interval.in_flight += worker.in_flight_left
-            self.total.extend(interval)
-            if interval.started or interval.completed or interval.failed or interval.dropped or self._is_inside(index):
-                self.seconds.append(second_of(interval, self.config.qps))
-                actions.append(Second(interval))
+    def _replace(self, worker: Worker, now_ns: int) -> list[Action]:
+        """What follows when a worker is lost: the others have its share, and a fresh one is to take its place."""
+        if self.phase is not Phase.PRESSING:
+            return []
+        until_ns = self.dealer.until_ns
+        actions: list[Action] = [*self.dealer.leave(now_ns)]
+        if worker.totals.restarts < MAX_RESTARTS and (until_ns is None or now_ns < until_ns):
+            actions.append(Fork(worker.totals.id))
         return actions
+
+    def _complete(self, now_ns: int) -> list[Action]:
+        """The merged seconds that nobody will add to any more, in order."""
+        actions: list[Action] = []
+        for interval in self.tally.complete():
+            self.total.extend(interval)
+            is_inside = self._is_inside(interval.index)
+            if interval.started or interval.completed or interval.failed or interval.dropped or is_inside:
+                target_qps = self.dealer.target_qps(interval.index)
+                self.tally.keep(interval, target_qps)
+                actions.append(Second(interval, target_qps))
+                if self.phase is not Phase.PRESSING:
+                    continue
+                if self.seeker is not None:
+                    actions += self._seek(self.seeker, interval, now_ns)
+                elif target_qps and is_inside:
+                    actions += self._look_for_saturation(interval, target_qps, now_ns)
+        return actions
+
+    def _seek(self, seeker: Seeker, interval: Interval, now_ns: int) -> list[Action]:
+        """The next step of a search, when one is done; its end, when it was the last."""
+        before = seeker.rate
+        text = seeker.second(interval, self.dealer.n_slots, self.dealer.busiest_cpu_pct)
+        actions: list[Action] = []
+        if text is not None:
+            # What waits for a slot is of a rate that is past.
+            actions = [self._happened(now_ns, "search", text), *self.dealer.discard()]
+        rate = seeker.rate
+        if rate is None:
+            return [*actions, *self._end_plan(now_ns)]
+        if text is not None or rate != before:
+            seeker.begin_step((now_ns + AHEAD_NS - self.start_ns) // NS_PER_S + 1)
+            actions += self.dealer.set_rate(rate, now_ns)
+        return actions
+
+    def _look_for_saturation(self, interval: Interval, target_qps: float, now_ns: int) -> list[Action]:
+        end_ns = self._end_ns()
+        if end_ns is not None and self.start_ns + (interval.index + 1) * NS_PER_S > end_ns:
+            return []  # a part of a second says little of a rate
+        dealer = self.dealer
+        seen = Seen(interval, target_qps, dealer.n_slots, dealer.backlog, dealer.busiest_cpu_pct, len(self._workers))
+        text = self._saturation.second(seen)
+        return [] if text is None else [self._happened(now_ns, "saturation", text)]
 
     def _is_inside(self, index: int) -> bool:
         """Whether second *index* began before the end of the load, as far as that is known."""
-        return self.end_ns is None or self.start_ns + index * NS_PER_S < self.end_ns
+        end_ns = self._end_ns()
+        return end_ns is None or self.start_ns + index * NS_PER_S < end_ns
+
+    def _end_ns(self) -> int | None:
+        return self.dealer.until_ns if self.end_ns is None else self.end_ns
+
+    def _pressing_deadline_ns(self) -> int | None:
+        """When everybody should long have ended; None where nobody knows."""
+        until_ns = self.dealer.until_ns
+        if until_ns is None:
+            return None
+        slack_s = CATCH_UP_S + self.config.timeout_s + OVERDUE_S
+        return max(until_ns + int(slack_s * NS_PER_S), self._deadline_ns or 0)
 
     def _drained(self, now_ns: int) -> list[Action]:
         """A worker is done: once all are, only their last rites remain."""
-        if not all(worker.reports_no_more for worker in self._workers):
+        if not all(worker.reports_no_more or not worker.is_pressing for worker in self._workers):
             return []
+        actions: list[Action] = []
+        for worker in self._workers:
+            if not worker.reports_no_more:
+                actions += self._dismiss(worker)
         self.phase = Phase.DRAINING
         self._deadline_ns = now_ns + int((self.config.timeout_s + OVERDUE_S) * NS_PER_S)
-        return self._complete()
+        return actions + self._complete(now_ns)
+
+    def _dismiss(self, worker: Worker) -> list[Action]:
+        """A fresh worker comes too late: the load is over."""
+        worker.is_done = True
+        return [Kill(worker.totals.id)]
 
     def _finish(self, now_ns: int) -> list[Action]:
         """Nothing more will be heard: settle the end, and what was due before it and never started."""
         self.end_ns = self._settled_end_ns(now_ns)
         self.phase = Phase.OVER
-        actions = self._complete()
-        n_unstarted = 0
-        for worker in self._workers:
-            if worker.is_lost and worker.piece is not None:
-                n_due = min(worker.piece.first_from(self.end_ns), int(worker.piece.end))
-                n_unstarted += max(n_due - worker.totals.started, 0)
-        if n_unstarted:
-            last = self.seconds.pop() if self.seconds else second_of(Interval(0), self.config.qps)
-            self.seconds.append(replace(last, dropped=last.dropped + n_unstarted))
-            self.total.dropped += n_unstarted
+        self._is_cut |= self.is_out_of_words
+        actions = self._complete(now_ns)
+        course = self.dealer.course
+        if course is not None and self._has_lost and not self.is_out_of_words:
+            # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones'.
+            target_qps = self.dealer.target_qps(0)
+            self.tally.drop(course.n_due(self.end_ns) - self.total.started - self.total.dropped, target_qps)
         return actions
 
     def _settled_end_ns(self, now_ns: int) -> int:
@@ -369,45 +476,36 @@ class RunState:
         """
         if self.is_out_of_words and not self.is_interrupted:
             return self._end_of_words_ns()
-        if self.end_ns is not None:
-            return min(self.end_ns, max(now_ns, self.start_ns))
+        end_ns = self._end_ns()
+        if end_ns is not None:
+            return min(end_ns, max(now_ns, self.start_ns))
         if not any(worker.is_done for worker in self._workers):
             return now_ns
-        if self.config.qps is None or self.config.n_planned is None:
+        nominal_ns = None if self.dealer.course is None else self.dealer.course.end_ns()
+        if nominal_ns is None:
             return max(worker.last_end_ns for worker in self._workers)
-        nominal_ns = self.start_ns + int(self.config.n_planned / self.config.qps * NS_PER_S)
         return max(nominal_ns, *(worker.last_start_ns for worker in self._workers))
 
     def _end_of_words_ns(self) -> int:
         """When the last words were used: a plan that all of them followed is as long as it takes to start them."""
-        if self.config.qps is None:
+        if self.dealer.course is None:
             return max(worker.last_end_ns for worker in self._workers)
-        n_started = sum(worker.totals.started for worker in self._workers)
-        nominal_ns = self.start_ns + int(n_started / self.config.qps * NS_PER_S)
-        return max(nominal_ns, *(worker.last_start_ns for worker in self._workers))
+        last_ns = max(worker.last_start_ns for worker in self._workers)
+        if not self.dealer.course.is_constant or self.config.qps is None:
+            return last_ns
+        return max(
+            self.start_ns + int(sum(w.totals.started for w in self._workers) / self.config.qps * NS_PER_S), last_ns
+        )
 
-    def _lose(self, worker: _Worker, now_ns: int) -> int:
-        """A worker ended before its last word. What it counted since its last interval is known from its counts; what
-        it had in flight is lost; the times of both are not known. Returns how many are lost.
-        """
-        worker.is_gone = worker.is_lost = True
+    def _lose(self, worker: Worker, now_ns: int) -> int:
+        """A worker ended before its last word. Returns how many iterations are lost with it."""
         if self.phase is Phase.STARTING:
+            worker.is_gone = True
             return 0
-        worker.last_end_ns = now_ns
+        self._has_lost = True
         if not self.is_interrupted:
             self.n_workers_lost += 1
-        n_noted = worker.totals.started + worker.completed + worker.failed
-        if (counts := worker.counts) is not None and counts.started + counts.completed + counts.failed > n_noted:
-            rest = Interval(
-                worker.next_index,
-                started=counts.started - worker.totals.started,
-                completed=counts.completed - worker.completed,
-                failed=counts.failed - worker.failed,
-            )
-            self._note(worker, rest)
-        n_lost = worker.totals.started - worker.completed - worker.failed
-        self.n_lost += n_lost
-        return n_lost
+        return self.tally.lose(worker, now_ns)
 
     def _break(self, why: str) -> None:
         """The run broke: for this reason, and the first thing that a worker complained of."""
@@ -415,12 +513,14 @@ class RunState:
 
     def _stop(self, now_ns: int) -> list[Action]:
         self.phase = Phase.DRAINING
-        if not all(worker.reports_no_more for worker in self._workers):
-            self.end_ns = now_ns if self.end_ns is None else min(now_ns, self.end_ns)
+        pressing = [worker for worker in self._workers if worker.is_pressing and not worker.reports_no_more]
+        if pressing:
+            until_ns = self._end_ns()
+            self.end_ns = now_ns if until_ns is None else min(now_ns, until_ns)
         drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
         self._deadline_ns = drain_until_ns + int(OVERDUE_S * NS_PER_S)
-        in_flight = sum(w.counts.in_flight for w in self._workers if w.counts and not w.reports_no_more)
-        stops = [Tell(w.totals.id, Stop(drain_until_ns)) for w in self._workers if not w.reports_no_more]
+        in_flight = sum(worker.counts.in_flight for worker in pressing if worker.counts)
+        stops = [Tell(worker.totals.id, Stop(drain_until_ns)) for worker in pressing]
         return [*stops, Draining(in_flight)]
 
     def _happened(self, now_ns: int, kind: str, text: str) -> Happened:
@@ -428,3 +528,8 @@ class RunState:
         event = EventResult(round(at_s, 3), kind, text)
         self.events.append(event)
         return Happened(event)
+
+
+def _how(exit_code: int) -> str:
+    """How a process ended."""
+    return f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

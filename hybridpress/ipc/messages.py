@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hybridpress.load.pacer import Piece
+from hybridpress.load.plan import Leg
 from hybridpress.metrics.interval import Interval
 
 # coordinator → worker
@@ -14,14 +14,64 @@ from hybridpress.metrics.interval import Interval
 class Begin:
     """The load begins at *start_ns*. No iteration starts from *until_ns* on (None: until all planned are started).
 
-    *pace* is the worker's paced plan, and later pieces of it may come as orders by themselves; without it the slots go
-    as fast as they can, *iterations* times in all (None: no limit).
+    *leg* is the plan, of which more legs may come later; without it the slots go as fast as they can, *iterations*
+    times in all (None: no limit). *n_slots* of the slots press. The first second that is told is number *first_index*:
+    a worker that replaces another begins in the midst of the run.
     """
 
     start_ns: int
     until_ns: int | None
-    pace: Piece | None
+    leg: Leg | None
     iterations: int | None
+    n_slots: int
+    first_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The plan goes on with *leg*, and the run until *until_ns*."""
+
+    leg: Leg
+    until_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Unpaced: start nothing, until there is word again."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """Unpaced: start again, until *until_ns*."""
+
+    until_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """So many slots are to press; those that are missing are made, with these *numbers*."""
+
+    n_slots: int
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Give up *at_most* so many of those that are due and wait for a slot; tell them, for others to start."""
+
+    at_most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Drop all that is due and waits for a slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Start also these, which another worker gave up, by their due times."""
+
+    dues_ns: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +96,7 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Where a worker is, every 100 ms. *backlog* is what is due and waits for a slot."""
+    """Where a worker is, every 100 ms. *backlog* is what is due and waits for a slot; *cpu_ns* its CPU time so far."""
 
     worker: int
     at_ns: int
@@ -55,6 +105,24 @@ class Counts:
     failed: int
     in_flight: int
     backlog: int
+    cpu_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """What the worker gave up when it was told to, by due times; perhaps nothing."""
+
+    worker: int
+    dues_ns: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Resized:
+    """So many slots press now; these errors kept others from it."""
+
+    worker: int
+    n_slots: int
+    failures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +156,5 @@ class Broken:
     text: str
 
 
-Order = Begin | Piece | Stop
-Report = Ready | Counts | Measured | Done | Broken
+Order = Begin | Pace | Hold | GoOn | Resize | GiveUp | Discard | TakeOver | Stop
+Report = Ready | Counts | GivenUp | Resized | Measured | Done | Broken

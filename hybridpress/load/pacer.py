@@ -1,53 +1,29 @@
-"""A worker's schedule: from (first due, delay) to due times, exact to the iteration.
+"""A worker's schedule: of the box's plan, the iterations that are its own, and when each is due.
 
-The schedule is a function from the number of an iteration to its due time, made of straight pieces:
-
-    due(i) = first_due + (i - index) · delay        for i from `index` to the next piece's index
-
-A new piece changes the future alone: what was due by the old one keeps its due time, and nothing is lost or doubled
-however late the piece arrives. Without news a worker goes on with the piece it has.
+Due times are worked out some hundred at a time, and handed out one by one. A new leg of the plan changes the future
+alone: what is due before it keeps its due time, and nothing is lost or doubled however late the leg arrives. Without
+news a worker goes on with the leg it has.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from operator import neg
+from typing import TYPE_CHECKING
 
+from hybridpress.load.arrivals import Arrivals
+from hybridpress.load.plan import Leg
+from hybridpress.load.profile import Profile
 from hybridpress.units import NEVER_NS
 
+if TYPE_CHECKING:
+    from hybridpress.load.stages import Integers
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """From iteration *index* on, *count* iterations (None: without end), *delay_ns* apart, the first at *first_due_ns*.
-
-    *delay_ns* has fractions: at 30,000/s whole ns would be off by one iteration every few seconds.
-    """
-
-    index: int
-    first_due_ns: int
-    delay_ns: float
-    count: int | None = None
-
-    @property
-    def end(self) -> float:
-        """The number of the first iteration that is no longer this piece's."""
-        return math.inf if self.count is None else self.index + self.count
-
-    def due_ns(self, i: int) -> int:
-        """When iteration number *i* of this worker is due."""
-        return self.first_due_ns + int((i - self.index) * self.delay_ns)
-
-    def first_from(self, at_ns: int) -> int:
-        """The number of the first iteration that is due at *at_ns* or later, were this piece without end."""
-        if at_ns <= self.first_due_ns:
-            return self.index
-        i = self.index + int((at_ns - self.first_due_ns) / self.delay_ns)
-        while i > self.index and self.due_ns(i - 1) >= at_ns:
-            i -= 1
-        while self.due_ns(i) < at_ns:
-            i += 1
-        return i
+BATCH = 512
+"""So many due times are worked out together: 40 µs, in which no slot gets its turn (bench/test_pacer.py)."""
+_MAX_LEGS = 64
 
 
 class Pacer:
@@ -56,65 +32,173 @@ class Pacer:
     One attribute and one call: what a slot's turn can afford (bench/test_pacer.py).
     """
 
-    __slots__ = ("_base", "_delay_ns", "_end", "_first_ns", "_pieces", "due_ns", "index")
+    __slots__ = (
+        "_arrivals",
+        "_aside",
+        "_batch",
+        "_debt",
+        "_legs",
+        "_numbers",
+        "_profile",
+        "_seen",
+        "_worker",
+        "due_ns",
+    )
 
-    def __init__(self) -> None:
-        self._pieces: deque[Piece] = deque()
-        self._base = 0
-        self._end: float = 0
-        self._first_ns = 0
-        self._delay_ns = 0.0
-        self.index = 0
+    def __init__(self, worker: int, profile: Profile, arrivals: Arrivals) -> None:
+        """*profile*: the one of the run's settings, which legs without a profile follow."""
+        self._worker = worker
+        self._profile = profile
+        self._arrivals = arrivals
+        self._legs: list[Leg] = []
+        self._seen = 0
+        """Up to this number of the box all that is ours was handed out, or lies in the batch."""
+        self._debt = 0
+        """So many were taken that a later leg gave to others: as many of our next ones are passed over."""
+        self._batch: list[int] = []
+        """Due times, the next one last."""
+        self._numbers: Integers | None = None
+        """The numbers of the plan's batch, as it was when it was whole."""
+        self._aside: list[int] | None = None
+        """The plan's batch, while what was taken over from others comes before it."""
         self.due_ns = NEVER_NS
 
-    def apply(self, piece: Piece) -> None:
-        """Follow *piece* from its index on; the pieces before it end there.
-
-        Where *piece* begins at an iteration that was taken already, it takes effect from the next one.
-
-        Raises:
-            ValueError: *piece* would leave iterations unplanned between itself and the one before it.
-        """
-        while self._pieces and self._pieces[-1].index >= piece.index:
-            self._pieces.pop()
-        planned = max(self._pieces[-1].end, self.index) if self._pieces else self.index
-        if piece.index > planned:
-            raise ValueError(f"the piece begins at iteration {piece.index}, but only {planned} are planned before it")
-        self._pieces.append(piece)
-        self._look()
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing comes any more, by the last leg."""
+        return self.due_ns == NEVER_NS and bool(self._legs) and self._legs[-1].is_final
 
     def take(self) -> int:
         """The next due time; the one after it is then in `due_ns`. Only to be called when `due_ns` is not NEVER_NS."""
-        due_ns = self.due_ns
-        index = self.index = self.index + 1
-        if index < self._end:
-            self.due_ns = self._first_ns + int((index - self._base) * self._delay_ns)
+        batch = self._batch
+        due_ns = batch.pop()
+        if batch:
+            self.due_ns = batch[-1]
         else:
-            self._look()
+            self._refill()
         return due_ns
 
+    def apply(self, leg: Leg) -> None:
+        """Follow *leg* from its first iteration on; the legs before it end there.
+
+        Where iterations were taken that *leg* gives to others, as many of the next ones that are ours are passed over.
+
+        Raises:
+            ValueError: *leg* would leave iterations unplanned between itself and the one before it.
+        """
+        end = self._legs[-1].end if self._legs else leg.first
+        if end is not None and leg.first > end:
+            raise ValueError(f"the leg begins at iteration {leg.first}, but only {end} are planned before it")
+        planned = self._batch if self._aside is None else self._aside
+        if not self._legs:
+            self._arrivals.take_up(leg.mark)
+            self._seen = leg.first
+        elif self._seen > leg.first:
+            n_left = 0
+            if self._numbers is not None:
+                n_kept = int(self._numbers.searchsorted(leg.first))
+                n_left = min(len(self._numbers) - n_kept, len(planned))
+                self._numbers = self._numbers[:n_kept]
+                del planned[:n_left]
+            self._debt += sum(self._n_own(leg.first, self._seen)) - n_left
+            self._seen = leg.first
+        while self._legs and self._legs[-1].first >= leg.first:
+            self._legs.pop()
+        self._legs = [*self._legs[1 - _MAX_LEGS :], leg]
+        if self._batch:
+            self.due_ns = self._batch[-1]
+        else:
+            self._refill()
+
     def n_due(self, until_ns: int) -> int:
-        """How many iterations not yet taken are due before *until_ns*."""
-        n_due = 0
-        for piece, end in self._spans():
-            first = max(piece.index, self.index)
-            n_due += max(int(min(piece.first_from(until_ns), end)) - first, 0)
-        return n_due
+        """How many iterations not yet taken are due before *until_ns*; NEVER_NS: that are planned at all."""
+        if self.due_ns >= until_ns:
+            return 0
+        planned = self._batch if self._aside is None else self._aside
+        n_due = _n_before(until_ns, self._batch)
+        if self._aside is not None:
+            n_due += _n_before(until_ns, self._aside)
+        if planned and planned[0] >= until_ns:
+            return n_due
+        later = 0
+        for leg, first, stop in self._spans(self._seen, None):
+            area, end = leg.end_area, stop
+            if until_ns < NEVER_NS:
+                area = min(leg.area_at(until_ns, leg.profile or self._profile), area)
+            if area < math.inf:
+                n_by_then = self._arrivals.n_before(area)
+                end = n_by_then if end is None else min(end, n_by_then)
+            if end is not None and end > first:
+                later += self._arrivals.n_own(self._worker, leg.weights, first, end)
+        return n_due + max(later - self._debt, 0)
 
-    def _spans(self) -> list[tuple[Piece, float]]:
-        """Each piece with the number of the iteration at which it ends: its own end, or the next piece's beginning."""
-        pieces = list(self._pieces)
-        ends = [float(piece.index) for piece in pieces[1:]] + [math.inf]
-        return [(piece, min(piece.end, end)) for piece, end in zip(pieces, ends, strict=True)]
+    def give_up(self, until_ns: int, at_most: int) -> list[int]:
+        """Take what is due before *until_ns*, *at_most* so many, for others to start. Returns their due times."""
+        found: list[int] = []
+        while self.due_ns < until_ns and len(found) < at_most:
+            found.append(self.take())
+        return found
 
-    def _look(self) -> None:
-        """Find the piece that `index` lies in, drop those before it, and set `due_ns`."""
-        for piece, end in self._spans():
-            if self.index < end:
-                self._base, self._first_ns, self._delay_ns = piece.index, piece.first_due_ns, piece.delay_ns
-                self._end = end
-                self.due_ns = piece.due_ns(self.index)
+    def take_over(self, dues_ns: Iterable[int]) -> None:
+        """Start also what others gave up."""
+        if self._aside is None:
+            self._aside, self._batch = self._batch, []
+        self._batch = sorted([*self._batch, *dues_ns], reverse=True)
+        if self._batch:
+            self.due_ns = self._batch[-1]
+        else:
+            self._refill()
+
+    def _refill(self) -> None:
+        """The batch is empty: work out the next one, and set `due_ns`."""
+        if self._aside is not None:
+            self._batch, self._aside = self._aside, None
+            if self._batch:
+                self.due_ns = self._batch[-1]
                 return
-            if len(self._pieces) > 1:
-                self._pieces.popleft()
-        self.due_ns, self._end = NEVER_NS, 0
+        for leg, first, end in self._spans(self._seen, None):
+            self._seen = first
+            while self._next_batch(leg, end):
+                if self._batch:
+                    self.due_ns = self._batch[-1]
+                    return
+        self._batch, self._numbers = [], None
+        self.due_ns = NEVER_NS
+
+    def _next_batch(self, leg: Leg, end: int | None) -> bool:
+        """Work out the next batch of *leg*; it is empty where all were passed over. Whether there was more to see."""
+        first = self._seen
+        if end is not None and first >= end:
+            return False
+        numbers, points, self._seen = self._arrivals.own(self._worker, leg.weights, first, end, BATCH)
+        if len(points) and points[-1] >= leg.end_area:
+            n_within = int(points.searchsorted(leg.end_area))
+            self._seen = int(numbers[n_within])
+            numbers, points = numbers[:n_within], points[:n_within]
+            if not n_within:
+                return False
+        n_passed = min(self._debt, len(numbers))
+        self._debt -= n_passed
+        self._numbers = numbers[n_passed:]
+        self._batch = leg.due_ns(points[n_passed:], leg.profile or self._profile)[::-1].tolist()
+        return self._seen > first
+
+    def _spans(self, first: int, end: int | None) -> Iterator[tuple[Leg, int, int | None]]:
+        """Each leg with the numbers from *first* up to *end* that it is for."""
+        for leg, after in zip(self._legs, [*self._legs[1:], None], strict=True):
+            bounds = [bound for bound in (end, leg.end, None if after is None else after.first) if bound is not None]
+            stop = min(bounds, default=None)
+            begin = max(first, leg.first)
+            if stop is None or begin < stop:
+                yield leg, begin, stop
+
+    def _n_own(self, first: int, end: int) -> Iterator[int]:
+        """How many are ours from number *first* up to *end*, leg by leg."""
+        for leg, begin, stop in self._spans(first, end):
+            assert stop is not None
+            yield self._arrivals.n_own(self._worker, leg.weights, begin, stop)
+
+
+def _n_before(until_ns: int, dues: list[int]) -> int:
+    """How many of *dues*, descending, come before *until_ns*."""
+    return len(dues) - bisect_right(dues, -until_ns, key=neg)

@@ -1,59 +1,55 @@
-"""A run's whole plan: how many iterations, who starts which when.
+"""A run's plan, leg by leg: which iterations of the box are due when, and by which weights they are dealt.
 
-The n-th iteration of the box (from 0) is due when the area under the rate reaches n. Workers get shares of the
-iterations dealt by largest remainder, evenly spaced, and offset against one another, so that the box fires evenly.
+A leg says everything from one iteration on; a later leg replaces it from its own first iteration on. So a change of the
+rate, a pause, or a share that moves from one worker to another is one short message, the same for all workers, and
+between messages nobody needs anybody.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hybridpress.load.pacer import Piece
-from hybridpress.load.split import deal
+from hybridpress.load.arrivals import Mark
+from hybridpress.load.profile import Profile
 from hybridpress.units import NS_PER_S
+
+if TYPE_CHECKING:
+    from hybridpress.load.stages import Floats, Integers
 
 CATCH_UP_S = 1.0
 """A plan that is behind at its end gets so much longer to start what was due by then."""
 
 
 @dataclass(frozen=True, slots=True)
-class ConstantRate:
-    """The same rate from the beginning to the end of the run."""
+class Leg:
+    """From iteration number *first* of the box up to *end* (None: without end), dealt by *weights*, one a worker.
 
-    rate_per_s: float
-
-    def n_arrivals(self, elapsed_s: float) -> int:
-        """Iterations due in the first *elapsed_s*: one at 0, one whenever rate · t reaches a whole number."""
-        # 2.2 · 25 is 55.00000000000001: what is off by a rounding error is not one iteration more.
-        n_exact = self.rate_per_s * elapsed_s
-        return math.ceil(n_exact - 1e-9 - n_exact * 4e-16)
-
-
-def plan_constant(rate_per_s: float, total: int, shares: Sequence[float], start_ns: int) -> list[Piece]:
-    """Each worker's piece of *total* iterations at *rate_per_s* over all workers, from *start_ns* on.
-
-    A worker with the share s starts one every 1 / (rate · s) seconds, so many as it is dealt. Its first one is put off
-    by a part of that, another part for each worker: with equal shares the box fires exactly every 1 / rate seconds,
-    with unequal ones as evenly as regular series can. All are due before the plan's end, total / rate. A worker that is
-    dealt none gets an empty piece.
+    The time 0 of *profile* is *origin_ns*, and the area of the box is *base* there: an iteration with the point p in
+    the area is due when the profile's own area reaches p - base. Where the leg *is_final*, nothing comes after its
+    end; else the next leg is to be waited for.
     """
-    counts = deal(total, shares)
-    whole = sum(shares)
-    exact = [total * share / whole for share in shares]
-    length_ns = total / rate_per_s * NS_PER_S
-    # Who was dealt one more than the whole part of its share begins earliest, by less than the remainder: its last
-    # iteration is then due before the end.
-    sharing = [k for k, share in enumerate(shares) if share > 0]
-    by_remainder = sorted(sharing, key=lambda k: (int(exact[k]) - exact[k], k))
-    pieces = [Piece(0, start_ns, length_ns, 0)] * len(counts)
-    for rank, k in enumerate(by_remainder):
-        if not counts[k]:
-            continue
-        delay_ns = length_ns / exact[k]
-        offset = rank / len(sharing)
-        if counts[k] > exact[k]:
-            offset = min(offset, (exact[k] - int(exact[k])) * 0.999)
-        pieces[k] = Piece(0, start_ns + int(offset * delay_ns), delay_ns, counts[k])
-    return pieces
+
+    first: int
+    end: int | None
+    origin_ns: int
+    base: float
+    profile: Profile | None
+    """None: that of the run's settings, which every worker has; a long one is not sent each time."""
+    weights: tuple[int, ...]
+    is_final: bool = True
+    end_area: float = math.inf
+    """Points from here on are not of the plan: for Poisson arrivals, whose number is not known in advance."""
+    mark: Mark = Mark(0, 0.0)
+
+    def due_ns(self, points: Floats, profile: Profile) -> Integers:
+        """When the iterations with these *points*, ascending, are due by *profile*."""
+        import numpy as np
+
+        # By a rounding the first may lie before the base.
+        return profile.due_ns_at(np.maximum(points - self.base, 0.0)) + self.origin_ns
+
+    def area_at(self, at_ns: int, profile: Profile) -> float:
+        """The area of the box at *at_ns*, were this leg without end."""
+        return self.base + profile.arrivals((at_ns - self.origin_ns) / NS_PER_S)

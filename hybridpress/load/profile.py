@@ -213,7 +213,7 @@ class Profile:
 def _less_rounding(area: float) -> float:
     """*area* less what a sum of products may be too large by: 2.2 · 25 is 55.00000000000001, not one iteration more.
 
-    As `ConstantRate.n_arrivals`, with room for the sums of many stages.
+    The room is for the sums of many stages.
     """
     return area if math.isinf(area) else area - 1e-9 - area * 1e-15
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.parts import PartCounts
 
@@ -56,13 +57,17 @@ class ErrorCounts:
 
 @dataclass(slots=True)
 class Health:
-    """How the generator itself fared: what its event loop was late by, its CPU time, its collector's pauses."""
+    """How the generator itself fared: what its event loop was late by, its CPU time, its collector's pauses.
+
+    `blocker` is the place in the user's code at which the loop was held up longest, and for how long in ns.
+    """
 
     loop_lag: Histogram = field(default_factory=Histogram)
     cpu_ns: int = 0
     span_ns: int = 0
     gc_pause_ns: int = 0
     longest_gc_pause_ns: int = 0
+    blocker: tuple[int, str] | None = None
 
     def merge(self, other: Health) -> None:
         self.loop_lag.merge(other.loop_lag)
@@ -70,6 +75,7 @@ class Health:
         self.span_ns += other.span_ns
         self.gc_pause_ns += other.gc_pause_ns
         self.longest_gc_pause_ns = max(self.longest_gc_pause_ns, other.longest_gc_pause_ns)
+        self.blocker = max(self.blocker or (0, ""), other.blocker or (0, "")) if self.blocker or other.blocker else None
 
     @property
     def cpu_pct(self) -> float:
@@ -92,6 +98,8 @@ class Interval:
     failed: int = 0
     dropped: int = 0
     in_flight: int = 0
+    held: int = 0
+    """Started later than a slot was free for them, because catching up is bounded."""
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     lateness: Histogram = field(default_factory=Histogram)
@@ -101,6 +109,7 @@ class Interval:
     parts: dict[str, PartCounts] = field(default_factory=dict)
     """Of a mix, by the names of its parts."""
     health: Health = field(default_factory=Health)
+    cpu: CpuCounts = field(default_factory=CpuCounts)
 
     def merge(self, other: Interval) -> None:
         """Add *other*: the same second of another worker. Associative; *other* is not changed, and may not be used
@@ -119,6 +128,7 @@ class Interval:
         self.completed += other.completed
         self.failed += other.failed
         self.dropped += other.dropped
+        self.held += other.held
         self.response.merge(other.response)
         self.service.merge(other.service)
         self.lateness.merge(other.lateness)
@@ -134,3 +144,4 @@ class Interval:
             else:
                 self.errors[key] = ErrorCounts(error.count, error.first_ns, error.example)
         self.health.merge(other.health)
+        self.cpu.merge(other.cpu)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hybridpress.hot import RecorderBase, StepBase
+from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.histogram import Times
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, ErrorKey, Health, Interval, StepCounts
 from hybridpress.metrics.parts import PartsRecorder
@@ -68,6 +69,8 @@ class Recorder(RecorderBase):
         """Checks of this interval, by name; always the same dict."""
         self.parts: PartsRecorder | None = None
         """Of a mix: which part each iteration is of."""
+        self.cpu: CpuRecorder | None = None
+        """Where prepare() and verify() are noted, in a run that has them."""
         self._steps: dict[str, StepRecorder] = {}
         self._check_names: set[str] = set()
         self._errors: dict[ErrorKey, ErrorCounts] = {}
@@ -157,6 +160,8 @@ class Recorder(RecorderBase):
         interval.checks = self.checks.copy()
         self.checks.clear()
         interval.errors, self._errors = self._errors, {}
+        if self.cpu is not None:
+            interval.cpu = self.cpu.take()
         return interval
 
 

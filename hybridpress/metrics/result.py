@@ -148,12 +148,23 @@ class WorkerResult:
 
 @dataclass(frozen=True, slots=True)
 class CpuTierResult:
-    """What the processes that prepare words did."""
+    """What prepare() and verify() did and took, in `workers` processes of their own (0: inside the worker processes).
+
+    `waits` is how many iterations were due, with a slot free, and waited for their word; `busy_pct` the time that went
+    into both kinds of work, as a share of what the CPU workers have (0 of them: of what the event loops have).
+    """
 
     workers: int
     prepared: int
+    prepare_failed: int
     prepare_ms: Times
     waits: int
+    verified: int
+    verify_failed: int
+    unverified: int
+    verify_ms: Times
+    busy_pct: float
+    restarts: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +204,28 @@ class EventResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchStepResult:
+    """One step of a search: whether the objectives were kept, or the generator did not deliver the rate, and why."""
+
+    qps: float
+    kept: bool
+    generator_limited: bool
+    why: str
+    measured: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a search found: the highest rate that kept the objectives (None: none did), and what limits it."""
+
+    qps: float | None
+    limit: str
+    reason: str
+    objectives: list[str]
+    steps: list[SearchStepResult]
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A finished run. `to_dict()` is what `--json` writes."""
 
@@ -216,6 +249,7 @@ class Result:
     generator: GeneratorResult
     thresholds: list[ThresholdResult] = field(default_factory=list)
     events: list[EventResult] = field(default_factory=list)
+    search: SearchResult | None = None
     schema: str = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.result import (
     CheckResult,
+    CpuTierResult,
     ErrorResult,
     EventResult,
     GeneratorResult,
@@ -55,6 +56,7 @@ class RunFacts:
     seconds: Sequence[IntervalResult]
     workers: Sequence[WorkerTotals]
     conditions: Conditions
+    n_cpu_workers_lost: int = 0
     events: list[EventResult] = field(default_factory=list)
 
 
@@ -120,7 +122,7 @@ def summarize(facts: RunFacts) -> Result:
             )
             for worker in facts.workers
         ],
-        cpu_tier=None,
+        cpu_tier=_cpu_tier(facts),
         generator=GeneratorResult(
             verdict,
             [ReasonResult(reason.code, reason.text) for reason in reasons],
@@ -128,6 +130,25 @@ def summarize(facts: RunFacts) -> Result:
             round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
         ),
         events=facts.events,
+    )
+
+
+def _cpu_tier(facts: RunFacts) -> CpuTierResult | None:
+    cpu, tier = facts.total.cpu, facts.conditions.cpu_tier
+    if tier is None:
+        return None
+    return CpuTierResult(
+        workers=tier.n_workers,
+        prepared=cpu.prepare.count,
+        prepare_failed=cpu.prepare_failed,
+        prepare_ms=Times.of(cpu.prepare),
+        waits=cpu.waits,
+        verified=cpu.verify.count,
+        verify_failed=cpu.verify_failed,
+        unverified=cpu.unverified,
+        verify_ms=Times.of(cpu.verify),
+        busy_pct=round(100 * tier.busy_share(cpu), 1),
+        restarts=facts.n_cpu_workers_lost,
     )
 
 

@@ -6,9 +6,11 @@ visible part of the times. `invalid`: do not quote these latencies.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Interval
 from hybridpress.units import format_count, format_ms
@@ -20,6 +22,14 @@ LATE_DEGRADED_MS, LATE_INVALID_MS = 10.0, 100.0
 LAG_DEGRADED_MS, LAG_INVALID_MS = 10.0, 100.0
 CPU_SATURATED_PCT = 95.0
 N_HICCUPS = 2
+UNSTARTED_SHARE = 0.01
+INLINE_DEGRADED_SHARE = 0.05
+"""So much of the loops' time in prepare() and verify() is a visible part of the times measured."""
+BUSY_SHARE = 0.85
+"""CPU workers that work so much of the time are the limit, if iterations wait for them."""
+WAITS_SHARE = 0.01
+ROOM_SHARE = 0.8
+"""What CPU workers should be busy at most, so that words are ready in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,32 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuTier:
+    """The room that prepare() and verify() had: so many CPU workers (0: they ran on *n_loops* event loops), while
+    *load_s* passed. *n_cpus*: what the machine has; *target_qps*: None, unpaced.
+    """
+
+    n_workers: int
+    n_loops: int
+    load_s: float
+    n_cpus: int
+    target_qps: float | None
+
+    def busy_share(self, cpu: CpuCounts) -> float:
+        """How much of that room was used."""
+        room_ns = (self.n_workers or self.n_loops) * self.load_s * 1e9
+        return cpu.busy_ns / room_ns if room_ns else 0.0
+
+    def n_missing(self, cpu: CpuCounts) -> int:
+        """How many more CPU workers would hold the QPS, at what was seen of an iteration's cost."""
+        if self.target_qps is None or not cpu.prepare.count + cpu.verify.count:
+            return 0
+        n_iterations = cpu.prepare.count or cpu.verify.count
+        work_s = cpu.busy_ns / 1e9 / n_iterations
+        return max(math.ceil(self.target_qps * work_s / ROOM_SHARE) - self.n_workers, 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Conditions:
     """What the verdict rests on besides the merged measurements."""
 
@@ -41,6 +77,10 @@ class Conditions:
     busiest_worker_cpu_pct: float
     slots_were_exhausted: bool
     suspended_s: float = 0.0
+    saturation: str = ""
+    """What was found to be in the way when the plan could not be held; empty where nothing was."""
+    cpu_tier: CpuTier | None = None
+    """None: the scenario has neither prepare() nor verify()."""
 
 
 def judge(total: Interval, conditions: Conditions) -> tuple[Verdict, list[Reason]]:
@@ -51,6 +91,8 @@ def judge(total: Interval, conditions: Conditions) -> tuple[Verdict, list[Reason
             _lost_workers(conditions),
             _clock_jump(conditions),
             _blocked_loop(total),
+            _inline_work(total.cpu, conditions.cpu_tier),
+            _busy_cpu_workers(total, conditions.cpu_tier),
             _late_starts(total, conditions),
             _saturated_cpu(conditions),
         )
@@ -91,11 +133,40 @@ def _blocked_loop(total: Interval) -> Reason | None:
     lag_ms = _usual_worst_ms(total.health.loop_lag)
     if lag_ms < LAG_DEGRADED_MS:
         return None
-    text = (
-        f"the event loop was late by {format_ms(lag_ms)} at p99: something in press() blocks it, "
-        "or the CPU is short; every time measured includes that"
-    )
+    if total.health.blocker is not None:
+        blocked_ns, place = total.health.blocker
+        why = f"longest, {format_ms(blocked_ns / 1e6)}, by {place}"
+    else:
+        why = "something in press() blocks it, or the CPU is short"
+    text = f"the event loop was late by {format_ms(lag_ms)} at p99: {why}; every time measured includes that"
     return Reason("event_loop_blocked", "invalid" if lag_ms >= LAG_INVALID_MS else "degraded", text)
+
+
+def _inline_work(cpu: CpuCounts, tier: CpuTier | None) -> Reason | None:
+    if tier is None or tier.n_workers or (share := tier.busy_share(cpu)) < INLINE_DEGRADED_SHARE:
+        return None
+    worst = [times.percentiles_ns(99) for times in (cpu.prepare, cpu.verify)]
+    worst_ms = max((found[0] / 1e6 for found in worst if found), default=0.0)
+    text = (
+        f"prepare() and verify() ran on the event loops and took {100 * share:.0f} % of their time, "
+        f"{format_ms(worst_ms)} a call at p99; every time measured includes that: see --cpu-workers"
+    )
+    return Reason("event_loop_blocked", "degraded", text)
+
+
+def _busy_cpu_workers(total: Interval, tier: CpuTier | None) -> Reason | None:
+    """Unpaced, something has to be the limit; it is told, for it is not the server."""
+    if tier is None or not tier.n_workers or total.cpu.waits < WAITS_SHARE * total.started:
+        return None
+    if tier.busy_share(total.cpu) < BUSY_SHARE or not total.cpu.waits:
+        return None
+    text = "CPU workers are the limit"
+    if n_missing := tier.n_missing(total.cpu):
+        text += f": {n_missing} more would hold this QPS"
+        if tier.n_workers + n_missing > tier.n_cpus:
+            text += f", on a machine with more than {tier.n_cpus} CPUs"
+    waits = format_count(total.cpu.waits)
+    return Reason("cpu_saturated", "degraded", f"{text}; {waits} iterations waited for their word")
 
 
 def _late_starts(total: Interval, conditions: Conditions) -> Reason | None:
@@ -110,12 +181,26 @@ def _late_starts(total: Interval, conditions: Conditions) -> Reason | None:
             f"all slots were busy when iterations were due (lateness p99 {lateness}{unstarted}): the QPS asked for "
             "needs more --concurrent, or is beyond the server's peak = concurrent / response time"
         )
+        if conditions.saturation:
+            text += f"; {conditions.saturation}"
         return Reason("slots_exhausted", "degraded", text)
     late_ms = _usual_worst_ms(total.lateness)
     if late_ms < LATE_DEGRADED_MS:
-        return None
+        return _never_started(total, conditions)
     text = f"iterations started late by {format_ms(late_ms)} at p99 though slots were free: the generator was too slow"
     return Reason("late_starts", "invalid" if late_ms >= LATE_INVALID_MS else "degraded", text)
+
+
+def _never_started(total: Interval, conditions: Conditions) -> Reason | None:
+    """What was on time says nothing of what never was."""
+    n_unstarted = conditions.n_unstarted
+    if n_unstarted < UNSTARTED_SHARE * (total.started + n_unstarted) or not n_unstarted:
+        return None
+    text = (
+        f"{format_count(n_unstarted)} iterations were due and never started though not all slots were in flight: "
+        "the generator was too slow, or calls that had timed out still held their slots"
+    )
+    return Reason("late_starts", "degraded", text)
 
 
 def _saturated_cpu(conditions: Conditions) -> Reason | None:

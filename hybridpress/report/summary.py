@@ -40,11 +40,14 @@ _COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max", "mean")
 def blocks(result: Result) -> list[RenderableType]:
     """The summary's parts from top to bottom; those with nothing to say are left out."""
     found: list[RenderableType] = [*_verdict(result), _counts(result), _times(result)]
-    for part in (_parts, _steps, _checks, _thresholds, _errors, _events):
+    if result.search is not None:
+        # The times of all steps together say nothing.
+        found = []
+    for part in (_search, _parts, _steps, _checks, _thresholds, _errors, _events):
         lines = list(part(result))
         if lines:
             found += [_text(""), *lines]
-    return [*found, _text(""), *_workers(result)]
+    return [*found, _text(""), *_workers(result), *_cpu_tier(result)]
 
 
 def _text(words: str, style: str = "", *, indent: int = 0) -> RenderableType:
@@ -162,6 +165,33 @@ def _parts(result: Result) -> Iterator[RenderableType]:
     yield table
 
 
+def _search(result: Result) -> Iterator[RenderableType]:
+    """The steps of a search, and what they came to."""
+    from rich.text import Text
+
+    if result.search is None:
+        return
+    table = _table("tried", "started", "p50", "p90", "p99", "failed", "verdict")
+    for step in result.search.steps:
+        verdict, style = ("kept", "green") if step.kept else ("broken", "red")
+        if step.generator_limited:
+            verdict, style = "not delivered", "yellow"
+        measured = step.measured
+        table.add_row(
+            f"{format_count(round(step.qps, 1))}/s",
+            f"{format_count(round(measured.get('qps', 0.0), 1))}/s",
+            *(format_ms(measured.get(name)) for name in ("p50_ms", "p90_ms", "p99_ms")),
+            f"{format_count(round(measured.get('failed_pct', 0.0), 2))} %",
+            Text(verdict, style),
+        )
+    yield table
+    yield _text("")
+    qps = result.search.qps
+    answer = "no rate" if qps is None else f"{format_count(round(qps, 1))}/s"
+    yield _text(f"highest QPS that keeps {', '.join(result.search.objectives)}: {answer}", "bold")
+    yield _text(f"{result.search.limit}: {visible(result.search.reason)}", indent=2)
+
+
 def _steps(result: Result) -> Iterator[RenderableType]:
     from rich.text import Text
 
@@ -269,3 +299,27 @@ def _workers(result: Result) -> Iterator[RenderableType]:
         f"loop lag p99 {format_ms(result.generator.loop_lag_ms.p99)}",
         "dim",
     )
+
+
+def _cpu_tier(result: Result) -> Iterator[RenderableType]:
+    tier = result.cpu_tier
+    if tier is None:
+        return
+    where = f"{tier.workers} CPU worker{'s' if tier.workers != 1 else ''}" if tier.workers else "CPU work in line"
+    restarted = f", {format_count(tier.restarts)} restarted" if tier.restarts else ""
+    parts = [f"{where}{restarted}: busy {tier.busy_pct:.0f} %"]
+    for name, times, n_failed in (
+        ("prepare()", tier.prepare_ms, tier.prepare_failed),
+        ("verify()", tier.verify_ms, tier.verify_failed),
+    ):
+        if times.count:
+            failed = f", {format_count(n_failed)} failed" if n_failed else ""
+            parts.append(
+                f"{name} {format_count(times.count)} times{failed}, "
+                f"p50 {format_ms(times.p50)}, p99 {format_ms(times.p99)}"
+            )
+    if tier.unverified:
+        parts.append(f"{format_count(tier.unverified)} replies not verified in time")
+    if tier.workers and tier.prepare_ms.count:
+        parts.append(f"{format_count(tier.waits)} iterations waited for their word")
+    yield _text("; ".join(parts), "dim")

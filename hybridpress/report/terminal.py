@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING
 
 from hybridpress.config import RunConfig
@@ -57,11 +57,20 @@ class Terminal:
         host = f" against {self._config.host}" if self._config.host else ""
         self._tell(f"{self._config.scenario}{host}: {load_in_words(self._config)}")
 
-    def interval(self, interval: Interval, total: Interval) -> None:
-        """A second has passed: *interval* is that second of all workers, *total* the run so far."""
+    def interval(
+        self, interval: Interval, total: Interval, target_qps: float | None = None, n_slots: int | None = None
+    ) -> None:
+        """A second has passed: *interval* is that second of all workers, *total* the run so far.
+
+        *target_qps* and *n_slots* are what was asked for in that second, where it is not what the settings say.
+        """
         if self._config.quiet:
             return
         now = Now.of(self._config, interval, total, is_draining=self._is_draining)
+        if target_qps is not None:
+            now = replace(now, target_qps=target_qps)
+        if n_slots:
+            now = replace(now, concurrent=n_slots)
         if self._stream_is_terminal:
             self._draw(now)
         else:
@@ -133,7 +142,12 @@ def _is_terminal(stream: SafeStream, force: bool | None) -> bool:
 
 def load_in_words(config: RunConfig) -> str:
     """What load is made: "5,000/s over 64 slots in 2 processes for 10s"."""
-    rate = "unpaced" if config.qps is None else f"{format_count(config.qps)}/s"
+    if config.profile is None:
+        rate = "unpaced" if config.slot_profile is None else f"unpaced, slots {config.slot_profile.describe()}"
+    else:
+        rate = config.profile.describe() if config.qps is None or config.stages else f"{format_count(config.qps)}/s"
+    if config.arrivals == "poisson":
+        rate += " at random"
     slots = f"{_counted(config.concurrent, 'slot')} in {_counted(config.processes, 'process', 'processes')}"
     if config.iterations is not None:
         return f"{rate} over {slots} for {_counted(config.iterations, 'iteration')}"
@@ -191,7 +205,7 @@ class Now:
 
     def status(self) -> str:
         """The numbers in one line."""
-        asked = "" if self.target_qps is None else f" of {format_count(self.target_qps)}/s"
+        asked = "" if self.target_qps is None else f" of {format_count(round(self.target_qps, 1))}/s"
         parts = [
             "draining" if self.qps is None else f"{format_count(round(self.qps, 1))}/s{asked}",
             f"in flight {format_count(self.in_flight)}/{format_count(self.concurrent)}",

@@ -14,6 +14,7 @@ from functools import partial
 
 from hybridpress.clock import now_ns
 from hybridpress.load.proportion import turns_by_weight
+from hybridpress.load.split import deal
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.parts import PartCounts, PartsRecorder
 from hybridpress.metrics.recorder import Recorder
@@ -36,6 +37,11 @@ class QueueGate:
         self.kinds: deque[int] = deque()
         """Whose turns are next: one longer for each iteration that was taken and has not started yet."""
         self.due_ns = NEVER_NS
+
+    @property
+    def is_over(self) -> bool:
+        """As far as this queue knows: the sorter may fill it again."""
+        return not self._dues_ns
 
     def put(self, due_ns: int, kind: int) -> None:
         if not self._dues_ns:
@@ -90,6 +96,7 @@ class MixedSlots:
             mix = Mix(members, drawings, noted, next_turn, mine.start - sum(slots_by_worker[:worker]))
             self._groups.append(Slots(mix, mine, worker, clients, recorder, words=[], takes_word=False, seed=None))
         self._members = groups
+        self._open_gates: list[OpenGate] = []
         self._gate: Gate = ClosedGate()
         self._timer = open_timer(asyncio.get_running_loop(), self._sort) if self._queues else None
 
@@ -100,6 +107,30 @@ class MixedSlots:
     def gate(self) -> Gate:
         """What is still to begin, due or not."""
         return _Remaining(self._gate, [group.gate for group in self._groups]) if self._queues else self._groups[0].gate
+
+    @property
+    def behind(self) -> Gate:
+        """What is followed, also while slots are leaving."""
+        if self._queues:
+            return _Remaining(self._gate, [group.behind for group in self._groups])
+        return self._groups[0].behind
+
+    def resize(self, n: int) -> None:
+        """Let *n* of the slots press: of each group in proportion to its size, and one at least."""
+        if len(self._groups) == 1:
+            self._groups[0].resize(n)
+            return
+        shares = deal(max(n, len(self._groups)), [max(len(group), 1) for group in self._groups])
+        for group, share in zip(self._groups, shares, strict=True):
+            group.resize(max(share, 1))
+
+    async def add(self, numbers: Sequence[int]) -> list[BaseException]:
+        """Make and start more slots, of the first group; the errors."""
+        return await self._groups[0].add(numbers)
+
+    def has_idle(self) -> bool:
+        """Whether a slot waits for something to begin; with queues, what is due is taken at once."""
+        return bool(self._queues) or self._groups[0].has_idle()
 
     @property
     def given_up_ns(self) -> list[int]:
@@ -125,25 +156,29 @@ class MixedSlots:
         if not self._queues:
             self._groups[0].follow(gate)
         elif isinstance(gate, OpenGate):
-            self._go_unpaced(gate.n_left)
+            self._gate = ClosedGate(is_over=True)  # nothing for the sorter: the groups have gates of their own
+            if not self._open_gates:
+                self._make_open_gates(gate.n_left)
+            for group, own in zip(self._groups, self._open_gates, strict=True):
+                group.follow(own)
         else:
             self._gate = gate
             for group, queue in zip(self._groups, self._queues, strict=True):
                 group.follow(queue)
             self._sort()
 
-    def _go_unpaced(self, limit: int | None) -> None:
+    def _make_open_gates(self, limit: int | None) -> None:
         """Each group as fast as its slots go; *limit* is shared by the weights."""
         limits: list[int | None] = [None] * len(self._groups)
         if limit is not None:
             found = Counter(self._group_of[self._next_kind()] for _ in range(limit))
             limits = [found[place] for place in range(len(self._groups))]
-        for group, queue, members, own_limit in zip(self._groups, self._queues, self._members, limits, strict=True):
+        for queue, members, own_limit in zip(self._queues, self._members, limits, strict=True):
             kinds = list(members)
             turns = turns_by_weight([self._weights[kind] for kind in kinds])
             gate = OpenGate(own_limit)
+            self._open_gates.append(gate)
             gate.take = partial(_take_with_kind, gate.take, map(kinds.__getitem__, turns), queue.kinds)
-            group.follow(gate)
 
     def _sort(self) -> None:
         """Put all that is due into the queues, and wake those who wait for it."""
@@ -162,7 +197,7 @@ class MixedSlots:
 
     def close(self) -> None:
         """Start nothing any more."""
-        self._gate = ClosedGate()
+        self._gate = ClosedGate(is_over=True)
         for group in self._groups:
             group.close()
 
@@ -201,8 +236,10 @@ class _Remaining:
     def __init__(self, before: Gate, gates: Sequence[Gate]) -> None:
         self._gates = [before, *gates]
         self.due_ns = min(gate.due_ns for gate in self._gates)
+        self.is_over = all(gate.is_over for gate in self._gates)
 
-    def take(self) -> int:
+    @property
+    def take(self) -> Callable[[], int]:
         raise AssertionError("iterations are taken from the gates themselves")
 
     def n_due(self, until_ns: int) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from hybridpress.clock import now_ns
 from hybridpress.metrics.interval import Health
 from hybridpress.metrics.recorder import times_of
+from hybridpress.worker.stall import StallFinder
 from hybridpress.worker.timer import open_timer
 
 PROBE_GAP_NS = 10_000_000
@@ -25,6 +26,8 @@ class Watch:
         self._gc_began_ns = 0
         self._gc_pause_ns = 0
         self._longest_gc_pause_ns = 0
+        self._blocker: tuple[int, str] | None = None
+        self._stalls = StallFinder()
         gc.callbacks.append(self._gc)
         self.begin()
 
@@ -34,6 +37,7 @@ class Watch:
         self._cpu_ns = time.process_time_ns()
         self._since_ns = now_ns()
         self._gc_pause_ns = self._longest_gc_pause_ns = 0
+        self._blocker = None
         self._due_ns = self._since_ns + PROBE_GAP_NS
         self._timer.arm(self._due_ns)
 
@@ -45,15 +49,18 @@ class Watch:
             span_ns=now - self._since_ns,
             gc_pause_ns=self._gc_pause_ns,
             longest_gc_pause_ns=self._longest_gc_pause_ns,
+            blocker=self._blocker,
         )
         health.loop_lag.add(times_of(self._lags_ns))
         del self._lags_ns[:]
         self._cpu_ns, self._since_ns = cpu_ns, now
         self._gc_pause_ns = self._longest_gc_pause_ns = 0
+        self._blocker = None
         return health
 
     def close(self) -> None:
         self._timer.close()
+        self._stalls.close()
         gc.callbacks.remove(self._gc)
 
     def _probe(self) -> None:
@@ -62,6 +69,8 @@ class Watch:
         # A probe that comes a second late stands for all that would have been due meanwhile.
         for missed_due_ns in range(self._due_ns + PROBE_GAP_NS, now, PROBE_GAP_NS):
             self._lags_ns.append(now - missed_due_ns)
+        if (place := self._stalls.beat()) is not None:
+            self._blocker = max(self._blocker or (0, ""), (now - self._due_ns, place))
         self._due_ns = now + PROBE_GAP_NS
         self._timer.arm(self._due_ns)
 

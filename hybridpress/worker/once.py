@@ -11,8 +11,10 @@ from hybridpress.clock import now_ns
 from hybridpress.metrics.interval import CheckCounts, Health
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import running_slot
-from hybridpress.worker.process import Seat, http_settings
-from hybridpress.worker.slots import Slot, Slots, SlotTrace, is_our_end
+from hybridpress.worker.cpu.batch import NO_WORD
+from hybridpress.worker.process import Seat, http_settings, make_slots
+from hybridpress.worker.slots import Slots, SlotTrace, is_our_end
+from hybridpress.worker.staged import StagedSlot
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +36,21 @@ async def run_once(seat: Seat, observer: Observer) -> Outcome:
     trace = SlotTrace(recorder)
     trace.observer = observer
     clients = Clients(http_settings(seat.config), trace)
-    slots = Slots(
-        seat.press,
-        range(1),
-        0,
-        clients,
-        recorder,
-        words=seat.supply.table,
-        takes_word=seat.shape.takes_word,
-        seed=seat.config.seed,
-    )
-    slot = Slot(slots, 0, seat.press.in_slot(0, 0, clients))
-    words = [seat.supply.table[seat.supply.draw(0).next(0)]] if seat.shape.takes_word else []
+    slots = make_slots(seat, clients, recorder, lambda _: None)
+    assert isinstance(slots, Slots)  # a part of a mix is run by itself
+    slot = slots.make_slot(0, seat.press.in_slot(0, 0, clients))
+    number = seat.supply.draw(0).next(0) if seat.shape.takes_word else NO_WORD
+    words = [] if number == NO_WORD else [seat.supply.table[number]]
     returned = None
     running_slot.set(slot)
     error = await slot.start()
     start_ns = now_ns()
     if error is None:
         try:
-            returned = await slot.press.press(*words)
+            if isinstance(slot, StagedSlot):
+                returned = await slot.once(number)
+            else:
+                returned = await slot.press.press(*words)
         except BaseException as raised:
             if is_our_end(raised):
                 raise
@@ -65,12 +63,15 @@ async def run_once(seat: Seat, observer: Observer) -> Outcome:
     await slots.drain(0)
     await clients.close()
     interval = recorder.flush(0, None, [], Health())
+    times_ns = {name: step.times.sum_ns for name, step in interval.steps.items()}
+    work = {"prepare()": interval.cpu.prepare, "verify()": interval.cpu.verify}
+    times_ns |= {name: times.sum_ns for name, times in work.items() if times.count}
     return Outcome(
         words[0] if words else None,
         returned,
         interval.checks,
         [(kind, message, counts.example) for (kind, message), counts in interval.errors.items()],
         end_ns - start_ns,
-        {name: step.times.sum_ns for name, step in interval.steps.items()},
+        times_ns,
         slot.failed,
     )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,27 +23,35 @@ from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig
-from hybridpress.errors import EXIT_BROKEN
+from hybridpress.errors import EXIT_BROKEN, EXIT_DONE
 from hybridpress.ipc.channel import WorkerEnd
-from hybridpress.ipc.messages import Begin, Broken, Done, Ready, Stop
-from hybridpress.load.pacer import Pacer, Piece
+from hybridpress.ipc.messages import Begin, Broken, Done, Ready
 from hybridpress.load.plan import CATCH_UP_S
+from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.parts import RunPart
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, told
 from hybridpress.units import NEVER_NS, NS_PER_S
 from hybridpress.vocab.supply import Supply
+from hybridpress.worker.cpu.process import Door
+from hybridpress.worker.cpu.tier import AHEAD_NS, Tier
 from hybridpress.worker.drawn import Drawing, DrawnPress
 from hybridpress.worker.flush import Reporter
-from hybridpress.worker.gate import OpenGate
 from hybridpress.worker.groups import MixedSlots
 from hybridpress.worker.health import Watch
 from hybridpress.worker.mix import PartsClients, PartTrace
+from hybridpress.worker.orders import Orders
 from hybridpress.worker.slots import Pressable, Slots, SlotTrace
+from hybridpress.worker.staged import StagedSlots, Stages
 
 POLL_S = 0.005
 """How often a worker looks whether all iterations have started, where their number ends the run."""
+FILL_S = 1.0
+"""So long a worker waits at most for words to be prepared, before it says that it is ready."""
+IN_THREAD = "in_thread"
+MAX_THREADS = 1_024
+"""Most threads of one worker for what a scenario gives to in_thread()."""
 GC_THRESHOLDS = (50_000, 20, 100)
 """What the collector has to look at is what starting makes, which stays, then what iterations leave behind in cycles,
 which is little: it may wait for more of it. With 10,000 slots that saves a quarter of the CPU of starting them.
@@ -57,6 +68,8 @@ class Seat:
     shape: Shape
     supply: Supply
     slots: range
+    doors: Sequence[Door] = ()
+    """The ways to the CPU workers; none: their work is done in line."""
     parts: Sequence[RunPart] = ()
     """Of a mix: what stands in the place of *press*, *shape* and *supply*."""
 
@@ -85,16 +98,48 @@ def open_clients(seat: Seat, recorder: Recorder) -> Clients | PartsClients:
 
 
 def make_slots(seat: Seat, clients: Any, recorder: Recorder, ran_out: Callable[[str], None]) -> Slots | MixedSlots:
-    """The worker's slots. *ran_out* is called when there are no more words for them, with the part's name in a mix."""
+    """The slots of this worker: the plain ones, those with stages where the scenario has any, or those of a mix. Inside
+    the loop. *ran_out* is called when there are no more words for them, with the part's name in a mix.
+    """
+    config, shape, words = seat.config, seat.shape, seat.supply.table
     if seat.parts:
         return MixedSlots(seat.parts, seat.slots, seat.worker, clients, recorder, ran_out)
-    words, takes_word = seat.supply.table, seat.shape.takes_word
-    press: Pressable = seat.press
-    if takes_word and not seat.supply.policy.is_default:
-        press, takes_word = DrawnPress(seat.press, Drawing(seat.supply, seat.worker, partial(ran_out, ""))), False
-    return Slots(
-        press, seat.slots, seat.worker, clients, recorder, words=words, takes_word=takes_word, seed=seat.config.seed
+    if not shape.has_stages:
+        press: Pressable = seat.press
+        takes_word = shape.takes_word
+        if takes_word and not seat.supply.policy.is_default:
+            press, takes_word = DrawnPress(seat.press, Drawing(seat.supply, seat.worker, partial(ran_out, ""))), False
+        return Slots(
+            press, seat.slots, seat.worker, clients, recorder, words=words, takes_word=takes_word, seed=config.seed
+        )
+    samples = CpuRecorder()
+    if shape.has_cpu_work:
+        recorder.cpu = samples
+    stages = Stages(shape, samples, config.timeout_s, sample=config.verify_sample)
+    slots = StagedSlots(
+        seat.press,
+        seat.slots,
+        seat.worker,
+        clients,
+        recorder,
+        words=words,
+        takes_word=shape.takes_word,
+        seed=config.seed,
+        stages=stages,
     )
+    if seat.doors:
+        draw = slots.draw if shape.prepares else None
+        slots.attach(Tier(asyncio.get_running_loop(), seat.doors, samples, draw, len(seat.slots)))
+    return slots
+
+
+def _n_words_at_first(seat: Seat) -> int:
+    """How many words should be ready when the load begins: what this worker's share of the pace needs."""
+    config = seat.config
+    n_slots = len(seat.slots)
+    if config.peak_qps is None:
+        return n_slots
+    return math.ceil(config.peak_qps * n_slots / config.concurrent * AHEAD_NS / NS_PER_S)
 
 
 def work(seat: Seat, channel: WorkerEnd) -> None:
@@ -114,40 +159,63 @@ def work(seat: Seat, channel: WorkerEnd) -> None:
     channel.close()
 
 
+def _is_anybody_left(name: str) -> bool:
+    """Whether threads of this name still run, a moment after they were told to end."""
+    patience_s = 0.1
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(patience_s)
+            if thread.is_alive():
+                return True
+    return False
+
+
 class _Worker:
     def __init__(self, seat: Seat, channel: WorkerEnd) -> None:
         self._seat = seat
         self._channel = channel
-        self._pacer = Pacer()
+        self._orders = Orders(seat.worker, seat.config, channel.send)
         self._slots: Slots | MixedSlots | None = None
-        self._begun: Begin | None = None
-        self._drain_until_ns: int | None = None
         self._is_out_of_words = False
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
-        seat = self._seat
+        seat, orders = self._seat, self._orders
         loop = asyncio.get_running_loop()
         gc.set_threshold(*GC_THRESHOLDS)
         recorder = Recorder(paced=seat.config.is_paced)
         clients = open_clients(seat, recorder)
         slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
+        tier = slots.stages.tier if isinstance(slots, StagedSlots) else None
+        threads = ThreadPoolExecutor(min(len(seat.slots), MAX_THREADS), IN_THREAD)
+        loop.set_default_executor(threads)
         watch = Watch(loop)  # before the slots start: they may use up the open files, of which it needs one
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
         recorder.forget_steps()
+        if tier is not None:
+            tier.open()
+            await tier.fill(_n_words_at_first(seat), FILL_S)
         gc.collect()
         gc.freeze()
         slots.open()
         texts = tuple(dict.fromkeys(told(error) for error in failures))
         self._channel.send(Ready(seat.worker, os.getpid(), len(slots), texts))
 
-        reporter = Reporter(seat.worker, self._channel, recorder, slots, watch)
-        await self._begin(slots, reporter, watch)
-        n_unstarted = await self._until_over(slots)
-        await slots.drain(self._drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S))
+        reporter = Reporter(seat.worker, self._channel, recorder, slots, watch, orders.late)
+        if tier is not None:
+            reporter.settling, tier.failed_late = tier, reporter.failed_late
+        begun = await self._begin(slots, reporter, watch)
+        n_unstarted = await self._until_over(slots) if begun else 0
+        slots.close()
+        drain_until_ns = orders.drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S)
+        await slots.drain(drain_until_ns)
+        await orders.close()
+        if tier is not None:
+            await tier.settle(drain_until_ns)
+            tier.close()
         interval = reporter.end(slots.given_up_ns)
-        interval.dropped = n_unstarted
+        interval.dropped += n_unstarted
         if isinstance(slots, MixedSlots):
             slots.drop(n_unstarted, interval)
         watch.close()
@@ -158,44 +226,47 @@ class _Worker:
         await slots.stop(seat.config.timeout_s)
         await clients.close()
         loop.remove_reader(self._channel.fileno())
+        threads.shutdown(wait=False, cancel_futures=True)
+        if _is_anybody_left(IN_THREAD):
+            # Python would wait for what was given to in_thread() and still runs; nobody else does.
+            self._channel.close()
+            os._exit(EXIT_DONE)
 
-    async def _begin(self, slots: Slots | MixedSlots, reporter: Reporter, watch: Watch) -> None:
-        """Wait for the order to begin, then for the instant it names, and open the gate."""
-        while self._begun is None and not self._must_stop:
+    async def _begin(self, slots: Slots | MixedSlots, reporter: Reporter, watch: Watch) -> bool:
+        """Wait for the order to begin, then for the instant it names, and open the gate. Whether it came to that."""
+        orders = self._orders
+        while orders.begun is None and not orders.must_stop:
             await self._wait()
-        if self._begun is None:
-            return
+        begun: Begin | None = orders.begun
+        if begun is None:
+            return False
         watch.begin()
-        reporter.begin(self._begun.start_ns)
-        if self._begun.pace is not None:
-            slots.follow(self._pacer)
-        else:
-            while not self._must_stop and (ahead_ns := self._begun.start_ns - now_ns()) > 0:
-                await self._wait(ahead_ns / NS_PER_S)
-            slots.follow(OpenGate(self._begun.iterations))
+        reporter.begin(begun.start_ns, begun.first_index)
+        slots.resize(begun.n_slots)
+        while begun.leg is None and not orders.must_stop and (ahead_ns := begun.start_ns - now_ns()) > 0:
+            await self._wait(ahead_ns / NS_PER_S)
+        orders.conduct(slots)
+        return True
 
     async def _until_over(self, slots: Slots | MixedSlots) -> int:
-        """Wait until all that was planned has started, the time is over, or the coordinator says stop; start nothing
-        from then on. Returns how many were due and never started.
+        """Wait until all that was planned has started, the time is over, or the coordinator says stop. Returns how many
+        were due and never started.
         """
-        begun = self._begun
-        if begun is None:
-            slots.close()
-            return 0
-        until_ns = NEVER_NS if begun.until_ns is None else begun.until_ns
-        grace_ns = int(CATCH_UP_S * NS_PER_S) if begun.pace is not None else 0
-        while not self._must_stop and not self._is_out_of_words:
-            now = now_ns()
-            all_started = slots.gate.due_ns == NEVER_NS
-            if now >= until_ns + grace_ns or (all_started and (now >= until_ns or begun.until_ns is None)):
+        orders = self._orders
+        gate = slots.behind
+        while not orders.must_stop and not self._is_out_of_words:
+            now, gate = now_ns(), slots.behind
+            until_ns = NEVER_NS if orders.until_ns is None else orders.until_ns
+            grace_ns = int(CATCH_UP_S * NS_PER_S) if self._seat.config.is_paced else 0
+            if now >= until_ns + grace_ns or (gate.is_over and (now >= until_ns or until_ns == NEVER_NS)):
                 break
-            if now >= until_ns or begun.until_ns is None:
+            if until_ns == NEVER_NS or now >= until_ns:
                 await self._wait(POLL_S)  # until the gate has nothing more
             else:
                 await self._wait((until_ns - now) / NS_PER_S)
-        n_unstarted = 0 if self._is_out_of_words else slots.gate.n_due(min(now_ns(), until_ns))
-        slots.close()
-        return n_unstarted
+        if self._is_out_of_words:
+            return 0
+        return gate.n_due(now_ns() if orders.must_stop else NEVER_NS)
 
     async def _wait(self, timeout_s: float | None = None) -> None:
         """Wait for the next order, *timeout_s* at most."""
@@ -211,10 +282,6 @@ class _Worker:
             self._slots.close()
             self._heard.set()
 
-    @property
-    def _must_stop(self) -> bool:
-        return self._drain_until_ns is not None
-
     def _hear(self) -> None:
         """One order of the coordinator."""
         order = self._channel.receive()
@@ -222,14 +289,4 @@ class _Worker:
         if order is None:
             # The coordinator is gone, however it went: there is nobody left to report to.
             os._exit(EXIT_BROKEN)
-        if isinstance(order, Begin):
-            self._begun = order
-            if order.pace is not None:
-                self._pacer.apply(order.pace)
-        elif isinstance(order, Piece):
-            self._pacer.apply(order)
-            if self._slots is not None:
-                self._slots.follow(self._pacer)  # slots that wait may be due earlier now
-        else:
-            assert isinstance(order, Stop)
-            self._drain_until_ns = order.drain_until_ns
+        self._orders.obey(order)

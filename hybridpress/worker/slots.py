@@ -9,8 +9,9 @@ import asyncio
 import random
 from array import array
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 from hybridpress.clients.trace import Observer, Step
@@ -75,7 +76,7 @@ class InSlot(Protocol):
 class Pressable(Protocol):
     """A scenario, or what stands for it: each slot runs on what it gives to it."""
 
-    def in_slot(self, number: int, worker: int, clients: Any, /) -> InSlot: ...
+    def in_slot(self, number: int, worker: int, clients: Any) -> InSlot: ...
 
 
 class Slot(SlotBase):
@@ -158,12 +159,21 @@ class Slots(SlotsBase):
         self.takes_word = takes_word
         self.rng = random.Random(f"{seed}/{worker}")
         self.gate = ClosedGate()
+        self.behind: Gate = self.gate
+        """The gate that is followed; `gate` is closed while slots are leaving."""
         self.is_cancelling = False
         self.last_index = -1
         """The slot whose iteration was the last to end."""
         self.started_ns = array("q", bytes(8 * len(numbers)))
         """When each slot's iteration started; below 0: it has ended, and none runs."""
-        self._slots = [Slot(self, i, press.in_slot(n, worker, clients)) for i, n in enumerate(numbers)]
+        self._in_slot = partial(press.in_slot, worker=worker, clients=clients)
+        self._slots = [self.make_slot(i, self._in_slot(n)) for i, n in enumerate(numbers)]
+        self._parked: list[Slot] = []
+        """Slots that have started and do not press now, the next to be let in last."""
+        self._n_leaving = 0
+        self._n_missing = 0
+        self.n_pressing = 0
+        """How many slots are to press, those that are about to leave not counted."""
         self._loop = asyncio.get_running_loop()
         self._timer = open_timer(self._loop, self._wake)
         self._armed_ns = NEVER_NS
@@ -177,6 +187,10 @@ class Slots(SlotsBase):
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def make_slot(self, index: int, press: Any) -> Slot:
+        """Other kinds of slots have another turn (`hybridpress.worker.staged`)."""
+        return Slot(self, index, press)
 
     async def start(self) -> list[BaseException]:
         """Every slot's start(); a slot whose start() fails will not press. Returns the errors."""
@@ -195,7 +209,60 @@ class Slots(SlotsBase):
     def open(self) -> None:
         """Create the slots' tasks. They wait while the gate is closed, and do not outlive the task that opens them."""
         self._owner = asyncio.current_task()
-        self._tasks = [self._loop.create_task(slot.run()) for slot in self._slots]
+        self._parked = self._slots[::-1]
+        self.n_pressing = len(self._slots)
+        self._let_in(self.n_pressing)
+
+    def resize(self, n: int) -> None:
+        """Let *n* of the slots press, or all that there are: others come in, or leave after their iteration."""
+        if self._is_over:
+            return
+        n_more = n - self.n_pressing
+        self.n_pressing = n
+        if n_more < 0:
+            n_missing = min(-n_more, self._n_missing)
+            self._n_missing -= n_missing
+            self._n_leaving -= n_more + n_missing
+            while self._n_leaving and self._idle:
+                self._dismiss(self._idle.pop())
+        else:
+            n_staying = min(n_more, self._n_leaving)
+            self._n_leaving -= n_staying
+            self._let_in(n_more - n_staying)
+        self.follow(self.behind)
+
+    async def add(self, numbers: Sequence[int]) -> list[BaseException]:
+        """Make and start more slots, outside the measured time, for `resize` to let in. Returns the errors."""
+        slots = []
+        for n in numbers:
+            slots.append(self.make_slot(len(self.started_ns), self._in_slot(n)))
+            self.started_ns.append(0)
+        outcomes = await asyncio.gather(*(self._loop.create_task(slot.start()) for slot in slots))
+        added = [slot for slot, error in zip(slots, outcomes, strict=True) if error is None]
+        self._slots += added
+        self._parked = added[::-1] + self._parked
+        return [error for error in outcomes if error is not None]
+
+    def _let_in(self, n: int) -> None:
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._n_missing += max(n - len(self._parked), 0)
+        for _ in range(min(n, len(self._parked))):
+            slot = self._parked.pop()
+            task = self._loop.create_task(slot.run())
+            task.add_done_callback(partial(self._left, slot))
+            self._tasks.append(task)
+
+    def _left(self, slot: Slot, _: asyncio.Task[None]) -> None:
+        self._parked.append(slot)
+        if self._n_missing and not self._is_over:
+            self._n_missing -= 1
+            self._let_in(1)
+
+    def _dismiss(self, waiter: asyncio.Future[int]) -> None:
+        """The slot that waits for *waiter* leaves."""
+        if not waiter.done():
+            waiter.set_result(-1)
+            self._n_leaving -= 1
 
     def is_given_up(self) -> bool:
         """Whether a cancellation of a slot's task is meant for the slot, and not by press() for itself."""
@@ -203,12 +270,20 @@ class Slots(SlotsBase):
 
     def follow(self, gate: Gate) -> None:
         """From now on, start what *gate* lets begin."""
-        self.gate = gate
+        if self._is_over:
+            return
+        self.behind = gate
+        # All slots are busy while some are to leave: the first to come back do.
+        self.gate = ClosedGate() if self._n_leaving else gate
         self._wake()
+
+    def has_idle(self) -> bool:
+        """Whether a slot waits for something to begin."""
+        return bool(self._idle)
 
     def close(self) -> None:
         """Start nothing any more."""
-        self.gate = ClosedGate()
+        self.gate = self.behind = ClosedGate(is_over=True)
         self._is_over = True
         while self._idle:
             waiter = self._idle.popleft()
@@ -237,8 +312,11 @@ class Slots(SlotsBase):
     def wait(self) -> asyncio.Future[int]:
         """The due time of the iteration that the calling slot is to run; below 0: none, end."""
         waiter: asyncio.Future[int] = self._loop.create_future()
-        if self._is_over:
+        if self._is_over or self._n_leaving:
             waiter.set_result(-1)
+            if self._n_leaving:
+                self._n_leaving -= 1
+                self.follow(self.behind)
             return waiter
         self._idle.append(waiter)
         self._arm()

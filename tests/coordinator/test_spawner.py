@@ -11,16 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import connection
+from pathlib import Path
 
 import psutil
 import pytest
 
 from hybridpress.coordinator.spawner import (
     _FORK,
+    CpuWorkerExited,
     Exited,
     Forked,
     News,
     Prepare,
+    Prepared,
     Spawner,
     Work,
     die_with_parent,
@@ -126,7 +129,7 @@ Spawned = Callable[[Prepare], Spawner]
 def test_a_worker_from_its_fork_to_its_end(spawned: Spawned) -> None:
     """Its pid and channel are told, it hears and is heard, and its end is told with its exit code."""
     spawner = spawned(preparing(wait_for_orders, 17))
-    assert spawner.wait_for_table() == 17
+    assert spawner.wait_for_table().n_words == 17
     worker = fork(spawner, 3)
     with closing(worker.channel):
         assert worker.hear() == Ready(3, worker.pid, 0, ())
@@ -155,7 +158,7 @@ def test_one_table_for_all(spawned: Spawned) -> None:
         return len(words), work
 
     spawner = spawned(prepare)
-    assert spawner.wait_for_table() == 1
+    assert spawner.wait_for_table().n_words == 1
     for number in (0, 1, 0):
         worker = fork(spawner, number)
         with closing(worker.channel):
@@ -374,3 +377,34 @@ def test_a_parent_that_was_gone_already() -> None:
     process.join(PATIENCE_S)
     assert process.exitcode == EXIT_BROKEN
     process.close()
+
+
+@pytest.mark.slow
+def test_cpu_workers_are_replaced(spawned: Callable[[Prepare], Spawner], tmp_path: Path) -> None:
+    """CPU workers are forked with the table; one that dies is told, and another takes its place; all end with it."""
+
+    def cpu_work(number: int) -> None:
+        (tmp_path / f"{number} {os.getpid()}").touch()
+        signal.pause()
+
+    def prepare() -> Prepared:
+        return Prepared(1, wait_for_orders, 2, cpu_work)
+
+    def pids(n: int) -> list[int]:
+        for _ in range(500):
+            if len(found := list(tmp_path.iterdir())) == n:
+                return [int(path.name.split()[1]) for path in sorted(found, key=lambda path: path.stat().st_mtime_ns)]
+            time.sleep(0.01)
+        raise AssertionError(list(tmp_path.iterdir()))
+
+    spawner = spawned(prepare)
+    assert spawner.wait_for_table().n_cpu_workers == 2
+    first = pids(2)
+    os.kill(first[0], signal.SIGKILL)
+    news = spawner.receive()
+    assert isinstance(news, CpuWorkerExited)
+    assert (news.pid, news.exit_code) == (first[0], -signal.SIGKILL)
+    third = pids(3)[2]
+    assert (tmp_path / f"{news.number} {third}").exists()
+    spawner.close()
+    assert not any(psutil.pid_exists(pid) for pid in (*first, third))

@@ -11,25 +11,21 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hybridpress.config import Layer, RunConfig
+from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.state import (
     BEGIN_AHEAD_NS,
     EXHAUSTED_COUNTS,
+    MAX_CPU_LOSSES_TOLD,
     OVERDUE_S,
-    Action,
-    Draining,
-    Happened,
-    Kill,
     Phase,
     RunState,
-    Second,
-    Started,
-    Tell,
 )
-from hybridpress.ipc.messages import Begin, Broken, Counts, Done, Measured, Ready, Report, Stop
-from hybridpress.load.pacer import Piece
+from hybridpress.ipc.messages import Begin, Broken, Counts, Done, Measured, Pace, Ready, Report, Stop
+from hybridpress.load.arrivals import Uniform
+from hybridpress.load.pacer import Pacer
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Health, Interval
-from hybridpress.units import NS_PER_S
+from hybridpress.units import NEVER_NS, NS_PER_S
 
 T0 = 1_000 * NS_PER_S
 
@@ -118,6 +114,22 @@ def tells(actions: list[Action]) -> dict[int, Any]:
     return {action.worker: action.order for action in actions if isinstance(action, Tell)}
 
 
+def pacer_of(run: Run, worker: int, legs: list[Any]) -> Pacer:
+    """The schedule of a worker that heard of *legs*."""
+    assert run.state.config.profile is not None
+    pacer = Pacer(worker, run.state.config.profile, Uniform())
+    for leg in legs:
+        pacer.apply(leg)
+    return pacer
+
+
+def take_all(pacer: Pacer) -> list[int]:
+    taken = []
+    while pacer.due_ns != NEVER_NS:
+        taken.append(pacer.take())
+    return taken
+
+
 def told(actions: list[Action]) -> list[Action]:
     """All actions but the telling of events."""
     return [action for action in actions if not isinstance(action, Happened)]
@@ -163,26 +175,25 @@ def test_the_load_begins_when_all_are_ready() -> None:
 @pytest.mark.parametrize("limit", [{"duration": "1.7s"}, {"iterations": 1_001}])
 @pytest.mark.parametrize("n_ready", [[2, 2, 1], [2, 0, 1], [0, 0, 1]])
 def test_a_paced_plan_is_dealt(limit: dict[str, Any], n_ready: list[int]) -> None:
-    """The workers' pieces add up to the plan, in proportion to the slots that really started, all within its time."""
+    """The workers' shares add up to the plan, in proportion to the slots that really started, all within its time."""
     run = Run(qps=333, processes=3, concurrent=5, **limit)
     orders = tells([action for worker in range(3) for action in run.ready(worker, n_ready[worker])])
-    pieces: list[Piece] = [orders[worker].pace for worker in range(3)]
-    n_planned = run.state.config.n_planned
-    assert n_planned is not None
-    assert sum(piece.count or 0 for piece in pieces) == n_planned == (1_001 if "iterations" in limit else 567)
-    for piece, n_slots in zip(pieces, n_ready, strict=True):
-        assert piece.count is not None
-        assert abs(piece.count - n_planned * n_slots / sum(n_ready)) < 1
-        if piece.count:
-            assert run.state.start_ns <= piece.first_due_ns
-            assert piece.due_ns(piece.count - 1) < run.state.start_ns + n_planned / 333 * NS_PER_S
+    n_planned = run.state.n_planned
+    assert n_planned == run.state.config.n_planned == (1_001 if "iterations" in limit else 567)
+    dues = [take_all(pacer_of(run, worker, [orders[worker].leg])) for worker in range(3)]
+    assert sum(map(len, dues)) == n_planned
+    for due, n_slots in zip(dues, n_ready, strict=True):
+        assert abs(len(due) - n_planned * n_slots / sum(n_ready)) < 2
+        if due:
+            assert run.state.start_ns <= due[0]
+            assert due[-1] < run.state.start_ns + n_planned / 333 * NS_PER_S
     assert all(order.iterations is None for order in orders.values())
 
 
 def test_unpaced_iterations_are_dealt() -> None:
     """Without a rate each worker gets its number of iterations, and no time limit."""
     orders = tells(Run(iterations=10, processes=3, concurrent=3).begin())
-    assert [(order.pace, order.iterations, order.until_ns) for order in orders.values()] == [
+    assert [(order.leg, order.iterations, order.until_ns) for order in orders.values()] == [
         (None, 4, None),
         (None, 3, None),
         (None, 3, None),
@@ -193,7 +204,7 @@ def test_unpaced_for_a_time() -> None:
     """Without a rate and a number only the time limits."""
     run = Run(duration="3s")
     orders = tells(run.begin())
-    assert [(order.pace, order.iterations) for order in orders.values()] == [(None, None)] * 2
+    assert [(order.leg, order.iterations) for order in orders.values()] == [(None, None)] * 2
     assert {order.until_ns for order in orders.values()} == {run.ns(3)}
     assert run.state.config.n_planned is None
 
@@ -204,7 +215,7 @@ def test_a_worker_that_dies_while_it_starts() -> None:
     run.ready(0)
     actions = run.exited(1, 0.6, exit_code=-9)
     assert tells(actions).keys() == {0}
-    assert tells(actions)[0].pace.count == 100
+    assert len(take_all(pacer_of(run, 0, [tells(actions)[0].leg]))) == 100
     assert run.events == [("worker_lost", "worker 1 (process 101) died: killed by signal 9")]
     run.done(0, 0, 1.0, started=100, completed=100)
     run.exited(0, 1.1)
@@ -310,6 +321,18 @@ def test_an_empty_second_within_the_load_is_one() -> None:
     run.done(0, 3, 3.5, completed=1)
     assert [second.at_s for second in run.state.seconds] == [0, 1, 3]
     assert_lawful(run.state)
+
+
+def test_a_cpu_worker_dies() -> None:
+    """It is an event, and counted; the run goes on. Of many that die only the first are told one by one."""
+    state = RunState(config(), 0)
+    for number in range(MAX_CPU_LOSSES_TOLD + 5):
+        state.cpu_worker_exited(number % 2, 100 + number, -9 if number else 3, 0)
+    assert state.n_cpu_workers_lost == MAX_CPU_LOSSES_TOLD + 5
+    texts = [event.text for event in state.events]
+    assert len(texts) == MAX_CPU_LOSSES_TOLD
+    assert texts[0] == "CPU worker 0 (process 100) died: exit code 3; another does its batches again"
+    assert "CPU worker 1 (process 101) died: killed by signal 9" in texts[1]
 
 
 def test_a_worker_that_is_done_holds_up_no_second() -> None:
@@ -425,21 +448,26 @@ def test_what_was_due_and_not_started_is_dropped() -> None:
 
 
 def test_a_worker_that_dies_while_it_presses() -> None:
-    """What it had in flight is lost; what it counted since its last second counts; what it did not start is dropped."""
+    """What it had in flight is lost; what it counted since its last second counts; what is due next is the others', and
+    what was due before and is not known to have started is dropped.
+    """
     run = Run(qps=10, duration="2s")
     run.begin()
     for worker in range(2):
         run.measured(worker, 0, started=5, completed=4, failed=1)
-    run.counts(1, 1.2, started=7, completed=5, failed=1)
-    run.exited(1, 1.3, exit_code=-9)
+    run.counts(1, 1.2, started=6, completed=4, failed=1)
+    actions = run.exited(1, 1.3, exit_code=-9)
+    assert [action for action in actions if isinstance(action, Fork)] == [Fork(1)]
+    leg = tells(actions)[0].leg
+    assert (leg.first, leg.weights) == (14, (2, 0))
     assert run.state.n_workers_lost == 1
     assert run.events == [
         ("worker_lost", "worker 1 (process 101) died: killed by signal 9; 1 iterations in flight are lost")
     ]
-    run.measured(0, 1, started=5, completed=5)
+    run.measured(0, 1, started=8, completed=8)
     run.done(0, 2, 2.1)
     run.exited(0, 2.2)
-    assert run.outcome == (17, 14, 2, 1, 3)
+    assert run.outcome == (19, 16, 2, 1, 1)
     assert run.state.load_s == 2.0
     assert run.state.broken is None
     assert run.state.conditions().n_workers_lost == 1
@@ -679,6 +707,7 @@ class Sim:
         self.number = number
         self.n_slots = 0
         self.begin: Begin | None = None
+        self.pacer: Pacer | None = None
         self.stopped_ns: int | None = None
         self.is_ready = self.is_done = self.is_gone = False
         self.started = self.completed = self.failed = 0
@@ -710,9 +739,15 @@ class Sim:
         return found
 
     def n_due(self, until_ns: int) -> int:
-        assert self.begin is not None
-        assert self.begin.pace is not None
-        return min(self.begin.pace.first_from(until_ns), int(self.begin.pace.end))
+        """How many more are due before an instant."""
+        assert self.pacer is not None
+        return self.pacer.n_due(until_ns)
+
+    def start(self, n: int) -> None:
+        if self.pacer is not None:
+            for _ in range(n):
+                self.pacer.take()
+        self.started += n
 
 
 settings_of_runs = st.one_of(
@@ -741,6 +776,9 @@ class AnyOrder(RuleBasedStateMachine):
         self.told_seconds: list[int] = []
         self.n_interrupts = 0
         self.n_lost = 0
+        self.former: list[Sim] = []
+        """Those that are lost and have a successor."""
+        self.to_fork: list[int] = []
         for number in range(min(n_ready, processes)):
             self.becomes_ready(number, 0)
         self.now_ns += BEGIN_AHEAD_NS
@@ -751,14 +789,27 @@ class AnyOrder(RuleBasedStateMachine):
                 case Tell(number, order):
                     sim = self.sims[number]
                     assert not sim.is_gone
-                    if isinstance(order, Begin):
-                        assert sim.is_ready
-                        assert sim.begin is None
-                        sim.begin = order
-                    else:
-                        assert isinstance(order, Stop)
-                        assert sim.stopped_ns is None
-                        sim.stopped_ns = self.now_ns
+                    match order:
+                        case Begin():
+                            assert sim.is_ready
+                            assert sim.begin is None
+                            sim.begin = order
+                            sim.next_index = order.first_index
+                            if order.leg is not None:
+                                assert self.state.config.profile is not None
+                                sim.pacer = Pacer(number, self.state.config.profile, Uniform())
+                                sim.pacer.apply(order.leg)
+                        case Pace():
+                            assert sim.pacer is not None
+                            sim.pacer.apply(order.leg)
+                        case Stop():
+                            assert sim.stopped_ns is None
+                            sim.stopped_ns = self.now_ns
+                        case _:
+                            raise AssertionError(order)
+                case Fork(number):
+                    assert self.sims[number].is_gone
+                    self.to_fork.append(number)
                 case Kill(number):
                     assert not self.sims[number].is_gone
                 case Second(interval):
@@ -780,11 +831,22 @@ class AnyOrder(RuleBasedStateMachine):
     def tick(self) -> None:
         self.act(self.state.ticked(self.now_ns))
 
+    @precondition(lambda self: self.to_fork)
+    @rule()
+    def replaces(self) -> None:
+        """The spawner forks a worker that it was asked for."""
+        number = self.to_fork.pop(0)
+        if self.phase() is Phase.OVER:
+            return
+        self.former.append(self.sims[number])
+        self.sims[number] = Sim(number)
+        self.act(self.state.forked(number, 200 + number, self.now_ns))
+
     @precondition(lambda self: any(not sim.is_ready for sim in self.sims))
     @rule(number=of_workers, n_failed=st.sampled_from([0, 0, 0, 1, 9]))
     def becomes_ready(self, number: int, n_failed: int) -> None:
         sim = self.sim(number)
-        if sim.is_ready or sim.is_gone or self.phase() is not Phase.STARTING:
+        if sim.is_ready or sim.is_gone or self.phase() not in (Phase.STARTING, Phase.PRESSING):
             return
         n_wanted = self.state.config.slots_by_worker[sim.number]
         sim.is_ready, sim.n_slots = True, max(n_wanted - n_failed, 0)
@@ -799,13 +861,13 @@ class AnyOrder(RuleBasedStateMachine):
             return
         if sim.stopped_ns is None:
             left = n_started
-            if sim.begin.pace is not None:
-                left = sim.n_due(self.now_ns) - sim.started
+            if sim.pacer is not None:
+                left = sim.n_due(self.now_ns)
             elif sim.begin.iterations is not None:
                 left = sim.begin.iterations - sim.started
             elif sim.begin.until_ns is not None and self.now_ns >= sim.begin.until_ns:
                 left = 0
-            sim.started += max(min(n_started, left), 0)
+            sim.start(max(min(n_started, left), 0))
         ended = min(n_ended, sim.in_flight)
         failed = min(n_failed, ended)
         sim.completed += ended - failed
@@ -817,7 +879,7 @@ class AnyOrder(RuleBasedStateMachine):
         sim = self.sim(number)
         if sim.begin is None or sim.is_done or sim.is_gone or self.phase() is Phase.OVER:
             return
-        while sim.begin.start_ns + (sim.next_index + 1) * NS_PER_S <= self.now_ns:
+        while self.state.start_ns + (sim.next_index + 1) * NS_PER_S <= self.now_ns:
             interval = sim.interval(all_of_it=all_of_it)
             self.act(self.state.heard(Measured(sim.number, interval), self.now_ns))
         if not late:
@@ -832,15 +894,15 @@ class AnyOrder(RuleBasedStateMachine):
         if sim.begin is None or sim.is_done or sim.is_gone or self.phase() is Phase.OVER:
             return
         until_ns = sim.begin.until_ns
-        planned = sim.begin.iterations if sim.begin.pace is None else sim.begin.pace.count
+        all_started = sim.pacer.is_over if sim.pacer is not None else sim.started == sim.begin.iterations
         time_is_over = until_ns is not None and self.now_ns >= until_ns
-        if sim.stopped_ns is None and not time_is_over and not (until_ns is None and sim.started == planned):
+        if sim.stopped_ns is None and not time_is_over and not (until_ns is None and all_started):
             return
         self.reports(number, late=True, all_of_it=False)
         interval = sim.interval(all_of_it=True)
-        if sim.begin.pace is not None:
+        if sim.pacer is not None:
             ends = [ns for ns in (until_ns, sim.stopped_ns, self.now_ns) if ns is not None]
-            interval.dropped = max(sim.n_due(min(ends)) - sim.started, 0)
+            interval.dropped = sim.n_due(min(ends))
         sim.is_done = True
         last_ns = self.now_ns if sim.started else 0
         self.act(self.state.heard(Done(sim.number, interval, last_ns, last_ns), self.now_ns))
@@ -896,10 +958,11 @@ class AnyOrder(RuleBasedStateMachine):
         state, total = self.state, self.state.total
         assert self.phase() is Phase.OVER
         self.seconds_are_in_order()
-        known = [sim.known for sim in self.sims]
+        sims = self.sims + self.former
+        known = [sim.known for sim in sims]
         assert (total.started, total.completed, total.failed) == tuple(map(sum, zip(*known, strict=True)))
         assert state.n_lost == self.n_lost
-        n_left = sum(sim.in_flight for sim in self.sims if sim.is_done)
+        n_left = sum(sim.in_flight for sim in sims if sim.is_done)
         assert total.started - total.completed - total.failed - state.n_lost == n_left
         assert (state.broken is not None) == (not self.n_interrupts and not any(sim.is_done for sim in self.sims))
         if state.config.n_planned is not None and any(sim.begin for sim in self.sims):
@@ -908,18 +971,14 @@ class AnyOrder(RuleBasedStateMachine):
     def assert_the_plan_adds_up(self) -> None:
         """Planned = started + dropped + not yet due"""
         state = self.state
-        assert state.config.n_planned is not None
+        n_planned = state.n_planned
+        assert n_planned is not None
         assert state.end_ns is not None
-        n_left = state.config.n_planned - state.total.started - state.total.dropped
+        n_left = n_planned - state.total.started - state.total.dropped
         assert n_left >= 0
-        if state.config.is_paced:
-            sims = [sim for sim in self.sims if sim.begin is not None]
-            n_not_due = sum(
-                int(sim.begin.pace.end) - max(sim.n_due(state.end_ns), sim.known[0])
-                for sim in sims
-                if sim.begin is not None and sim.begin.pace is not None
-            )
-            assert n_left == n_not_due
+        course = state.dealer.course
+        if course is not None and any(not sim.is_done for sim in self.sims + self.former if sim.begin is not None):
+            assert n_left == n_planned - max(course.n_due(state.end_ns), state.total.started + state.total.dropped)
 
 
 TestAnyOrder = pytest.mark.slow(AnyOrder.TestCase)

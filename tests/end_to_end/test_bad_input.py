@@ -68,13 +68,34 @@ FILES = {
         """,
         "A has no press(); it needs `async def press(self, word)`",
     ),
-    "press that is not async": (
+    "prepare that is async": (
         """
         from hybridpress import Press
         class A(Press):
+            async def prepare(self, word): ...
+            async def press(self, word): ...
+        """,
+        "my.py:4: A.prepare() is work for the CPU: a plain `def`, without async and without yield",
+    ),
+    "CPU workers without work": (
+        """
+        from hybridpress import Press
+        class A(Press):
+            cpu_workers = 2
+            verify_sample = "10%"
+            async def press(self): ...
+        """,
+        "--cpu-workers 2: A has neither prepare() nor verify(); leave it out",
+    ),
+    "a thread too many": (
+        """
+        from hybridpress import Press
+        class A(Press):
+            concurrent = 5000
+            processes = 2
             def press(self): ...
         """,
-        "my.py:4: A.press() is not async; write `async def press`",
+        "2,500 slots in one worker process are more than the 1,024 threads that it may have: ask for fewer slots",
     ),
     "start with a word": (
         """
@@ -170,6 +191,9 @@ OPTIONS = [
     (["--ca-file", "nowhere.pem"], '--ca-file must be a file, but there is none at "nowhere.pem"'),
     (["--host", "127.0.0.1"], '--host must be a URL such as "http://127.0.0.1:8080", got "127.0.0.1"'),
     (["--host", "ftp://127.0.0.1"], "--host must begin with http://, https:// or http+unix://"),
+    (["--cpu-workers", "many"], '--cpu-workers must be a whole number from 0 to 256, or "auto", got "many"'),
+    (["--cpu-workers", "1"], "--cpu-workers 1: Hello has neither prepare() nor verify(); leave it out"),
+    (["--verify-sample", "150%"], '--verify-sample must be a share such as "10%" or 0.1, at most 100%, got "150%"'),
     (["--bogus"], "No such option '--bogus'"),
     (["--qps"], "Option '--qps' requires an argument"),
     (["--host", "http://no-such-host.invalid"], 'cannot resolve host "no-such-host.invalid"'),

@@ -137,13 +137,31 @@ def test_once_over_a_killed_worker(tmp_path: Path) -> None:
     os.kill(victim, signal.SIGKILL)
     ran = command.finish(process)
     result = json.loads((tmp_path / "r.json").read_text())
-    assert victim in {worker["pid"] for worker in result["workers"]}, ran.err
+    assert any(f"(process {victim}) died" in event["text"] for event in result["events"]), ran.err
     used = [int(word) for word in words_seen(tmp_path)]
     assert len(used) == len(set(used))
     told = numbers_told(result)
     assert set(used) | told["words_lost"] | told["words_unused"] == set(range(100_000))
     assert not set(used) & told["words_unused"]
     assert len(told["words_lost"]) <= 2, "more than the slots of the worker had in flight"
+
+
+def test_words_of_a_killed_worker_again(tmp_path: Path) -> None:
+    """With --lost-words again, the process that takes the place of a killed worker draws what that had in flight, and
+    all that it had not drawn: every word is used, and only those in flight may be used twice.
+    """
+    path = scenario(tmp_path, 'vocab = rows(100_000); draw = "once"', "await asyncio.sleep(0)")
+    path.write_text("import asyncio\n" + path.read_text())
+    options: list[str | Path] = ["--processes", "4", "--concurrent", "8", "--lost-words", "again", "--json"]
+    process = command.start("run", path, *options, tmp_path / "r.json")
+    os.kill(_first_that_presses(tmp_path / "seen"), signal.SIGKILL)
+    ran = command.finish(process)
+    result = json.loads((tmp_path / "r.json").read_text())
+    used = Counter(int(word) for word in words_seen(tmp_path))
+    told = numbers_told(result)
+    assert told["words_lost"] == set(), ran.err
+    assert set(used) | told["words_unused"] == set(range(100_000)), ran.err
+    assert sum(n - 1 for n in used.values()) <= 2
 
 
 def _first_that_presses(directory: Path) -> int:
@@ -207,7 +225,7 @@ BAD = {
     "not UTF-8": ('vocab = lines("latin.txt")', [], "latin.txt:2: is not UTF-8"),
     "no database": ('vocab = sql("sqlite:///gone.db", "select 1")', [], 'there is no file "gone.db"'),
     "too few for the slots": ("vocab = rows(3)", ["--draw", "per_slot"], "10 slots need a word each"),
-    "no such way": ("vocab = rows(3)", ["--draw", "twice"], "--draw must be one of random, sequential"),
+    "no such way": ("vocab = rows(3)", ["--draw", "twice"], "--draw must be random or sequential or"),
     "no last word": ("vocab = rows(3)", ["--exhausted", "stop"], '--exhausted cannot be: words drawn "random"'),
     "once for ever": ("vocab = rows(3)", ["--draw", "once", "--exhausted", "recycle"], "cannot recycle"),
 }

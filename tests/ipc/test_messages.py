@@ -9,8 +9,29 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hybridpress.ipc.messages import Begin, Broken, Counts, Done, Measured, Order, Ready, Report, Stop
-from hybridpress.load.pacer import Piece
+from hybridpress.ipc.messages import (
+    Begin,
+    Broken,
+    Counts,
+    Discard,
+    Done,
+    GivenUp,
+    GiveUp,
+    GoOn,
+    Hold,
+    Measured,
+    Order,
+    Pace,
+    Ready,
+    Report,
+    Resize,
+    Resized,
+    Stop,
+    TakeOver,
+)
+from hybridpress.load.arrivals import Mark
+from hybridpress.load.plan import Leg
+from hybridpress.load.profile import ramp
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Health, Interval, StepCounts
 
 
@@ -28,12 +49,20 @@ def measured_second() -> Interval:
 
 
 MESSAGES: list[Order | Report] = [
-    Begin(10**15, 10**15 + 10**9, Piece(0, 10**15, 1e9 / 30_000, 30_000), None),
-    Begin(10**15, None, None, 7),
-    Piece(5, 10**15, 0.1),
+    Begin(10**15, 10**15 + 10**9, Leg(0, 30_000, 10**15, 0.0, None, (1, 2)), None, 5),
+    Begin(10**15, None, None, 7, 5, first_index=3),
+    Pace(Leg(5, None, 10**15, 5.5, ramp(1, 2, 3), (1, 0), is_final=False, end_area=9.5, mark=Mark(4096, 3.3)), None),
+    Hold(),
+    GoOn(10**15),
+    Resize(3, (7, 8)),
+    GiveUp(100),
+    Discard(),
+    TakeOver((10**15, 10**15 + 1)),
     Stop(10**15),
     Ready(1, 4_711, 3, ("ValueError: wrong password",)),
-    Counts(1, 10**15, 10, 8, 1, 1, 5),
+    Counts(1, 10**15, 10, 8, 1, 1, 5, 77),
+    GivenUp(1, (10**15,)),
+    Resized(1, 5, ("OSError: no",)),
     Measured(1, measured_second()),
     Done(1, measured_second(), 10**15, 10**15 + 1),
     Broken(1, "TypeError: no\n  at line 3"),
@@ -58,6 +87,6 @@ def test_what_was_said_stands(kind: type) -> None:
     assert is_dataclass(kind)
     assert not hasattr(kind, "__dict__") or "__slots__" in vars(kind)
     message = next(message for message in MESSAGES if type(message) is kind)
-    name = next(iter(kind.__dataclass_fields__))
-    with pytest.raises(FrozenInstanceError):
-        setattr(message, name, 0)
+    for name in kind.__dataclass_fields__:
+        with pytest.raises(FrozenInstanceError):
+            setattr(message, name, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import pickle
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.load.arrivals import Poisson
+from hybridpress.load.arrivals import Arrivals, Poisson, Uniform
 from hybridpress.load.profile import Profile, constant, hold, ramp, sine
 
 if TYPE_CHECKING:
     from hybridpress.load.stages import Floats
 
-SHARES = [0.5, 0.3, 0.15, 0.05]
+WEIGHTS = (10, 6, 3, 1)
 
 
 def p_value(samples: Floats, distribution: Floats) -> float:
@@ -44,16 +43,15 @@ def gaps_of(points: Floats) -> Floats:
     return np.diff(points, prepend=0.0)
 
 
-def merged(profile: Profile, seed: int, window_s: float = 0.5) -> Floats:
-    """When all workers' iterations are due, in s, window by window, each worker having its share of the rate."""
-    workers = [Poisson(seed, worker) for worker in range(len(SHARES))]
-    found = [np.empty(0, np.int64)]
-    t_s = 0.0
-    while t_s < profile.duration_s:
-        t_s += window_s
-        for worker, share in zip(workers, SHARES, strict=True):
-            found.append(profile.due_ns_at(worker.until(share * profile.arrivals(t_s)) / share))
-    return np.sort(np.concatenate(found)) / 1e9
+def own_points(poisson: Poisson, worker: int, area: float) -> Floats:
+    """A worker's points before *area*."""
+    return poisson.own(worker, WEIGHTS, 0, poisson.n_before(area), 10**9).points
+
+
+def merged(profile: Profile, seed: int) -> Floats:
+    """When all workers' iterations are due, in s, each worker drawing for itself."""
+    points = [own_points(Poisson(seed), worker, profile.area) for worker in range(len(WEIGHTS))]
+    return profile.due_ns_at(np.sort(np.concatenate(points))) / 1e9
 
 
 def test_the_judge() -> None:
@@ -65,11 +63,13 @@ def test_the_judge() -> None:
     assert p_exponential(np.random.default_rng(1).uniform(0, 2, size=1_000)) < 1e-6
 
 
+@pytest.mark.parametrize("worker", range(len(WEIGHTS)))
 @pytest.mark.parametrize("seed", range(5))
-def test_gaps_are_exponential(seed: int) -> None:
-    """One worker's gaps in its area are exponential with mean 1, and know nothing of one another."""
-    gaps = gaps_of(Poisson(seed, 0).until(20_000))
-    assert p_exponential(gaps) > 0.01
+def test_gaps_are_exponential(seed: int, worker: int) -> None:
+    """Each worker's gaps in the area are exponential, with its share for a rate, and know nothing of one another."""
+    share = WEIGHTS[worker] / sum(WEIGHTS)
+    gaps = gaps_of(own_points(Poisson(seed), worker, 10_000 / share)) * share
+    assert p_exponential(gaps) > 0.002
     assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 4 / math.sqrt(len(gaps))
 
 
@@ -99,57 +99,64 @@ def test_all_workers_together(profile: Profile, seed: int) -> None:
 
 def test_counts_vary_as_they_must() -> None:
     """The counts in windows have their mean for variance, one worker's and those of all."""
-    for due_s in (merged(constant(1000, 50), 3), Poisson(3, 0).until(50_000) / 1000):
+    for due_s in (merged(constant(1000, 50), 3), own_points(Poisson(3), 0, 100_000) / 2000):
         counts, _ = np.histogram(due_s, 1000, (0, 50))
         assert counts.mean() == pytest.approx(50, rel=0.02)
         assert counts.var() == pytest.approx(50, rel=0.15)
 
 
-def test_streams_differ() -> None:
-    """Seed, worker and stream each make another series, and no two go together; a negative seed is one, too."""
-    keys = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (-1, 0, 0), (2**64, 0, 0)]
-    series = [gaps_of(Poisson(*key).until(5_000))[:4_000] for key in keys]
+def test_seeds_differ() -> None:
+    """Each seed makes another series, and no two go together; a negative one is a seed, too."""
+    seeds = [0, 1, 2, -1, 2**64]
+    series = [gaps_of(Poisson(seed).own(0, (1,), 0, 4_000, 4_000).points) for seed in seeds]
     together = np.corrcoef(series)
-    assert np.abs(together - np.eye(len(keys))).max() < 0.07
+    assert np.abs(together - np.eye(len(seeds))).max() < 0.07
 
 
-cuts = st.lists(st.floats(0, 2_000), max_size=30).map(sorted)
+@given(st.integers(-(2**31), 2**63), st.lists(st.integers(0, 20_000), max_size=30).map(sorted))
+def test_windows_make_no_difference(seed: int, cuts: list[int]) -> None:
+    """The same arrivals to the last bit, whatever the windows; each number is one worker's."""
+    whole = Poisson(seed).own(0, (1,), 0, 20_000, 20_000)
+    assert whole.numbers.tolist() == list(range(20_000))
+    assert (np.diff(whole.points) > 0).all()
+    numbers = []
+    for worker in range(len(WEIGHTS)):
+        poisson = Poisson(seed)
+        for first, end in pairwise([0, *cuts, 20_000]):
+            found = poisson.own(worker, WEIGHTS, first, end, 20_000)
+            assert np.array_equal(found.points, whole.points[found.numbers])
+            numbers.append(found.numbers)
+    assert np.array_equal(np.sort(np.concatenate(numbers)), whole.numbers)
 
 
-@given(st.integers(-(2**31), 2**63), st.integers(0, 100), cuts)
-def test_windows_make_no_difference(seed: int, worker: int, areas: list[float]) -> None:
-    """The same arrivals to the last bit, whatever the windows, and each in its own window."""
-    whole = Poisson(seed, worker).until(2_000)
-    poisson = Poisson(seed, worker)
-    found = []
-    for begin, end in pairwise([0.0, *areas, 2_000.0]):
-        assert poisson.area == begin
-        found.append(poisson.until(end))
-        assert ((found[-1] >= begin) & (found[-1] < end)).all()
-    assert np.array_equal(np.concatenate(found), whole)
-    assert (np.diff(whole) > 0).all()
+@given(st.floats(0, 30_000))
+def test_how_many_are_before(area: float) -> None:
+    """The number of points before an area is the number of the first one at it or beyond."""
+    n = Poisson(4).n_before(area)
+    points = Poisson(4).own(0, (1,), 0, n + 1, n + 1).points
+    assert points[n] >= area
+    assert n == 0 or points[n - 1] < area
 
 
-def test_state_can_be_copied() -> None:
-    """A copy made in the midst goes on with the same arrivals."""
-    poisson = Poisson(7, 2)
-    poisson.until(123.4)
-    copy = pickle.loads(pickle.dumps(poisson))  # noqa: S301  # our own bytes
-    assert np.array_equal(copy.until(1_000), poisson.until(1_000))
+def test_taken_up_in_the_midst() -> None:
+    """Who takes up the drawing late finds what the others find, without drawing what came before."""
+    first, second = Poisson(7), Poisson(7)
+    n = first.n_before(100_000)
+    second.take_up(first.mark())
+    assert first.mark().number > 80_000
+    found = second.own(1, WEIGHTS, n, n + 10_000, 10_000)
+    assert np.array_equal(found.points, first.own(1, WEIGHTS, n, n + 10_000, 10_000).points)
+    assert len(second._chunks) < 10
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_replaced_worker(seed: int) -> None:
-    """A worker that takes over goes on where the other ended, and the whole is Poisson still."""
-    first, second = Poisson(seed, 0), Poisson(seed, 0, stream=1, area=9_000)
-    areas = np.concatenate([first.until(9_000), second.until(20_000)])
-    assert p_exponential(gaps_of(areas)) > 0.01
+@pytest.mark.parametrize("arrivals", [Uniform(), Poisson(0)])
+def test_who_has_no_share_has_nothing(arrivals: Arrivals) -> None:
+    """A weight of 0 means no iteration at all, however far one looks."""
+    for end in (100, None):
+        assert len(arrivals.own(1, (1, 0, 2), 0, end, 10).numbers) == 0
 
 
-@pytest.mark.parametrize("area", [4.9, -1, math.inf, math.nan])
-def test_areas_that_cannot_be_asked(area: float) -> None:
-    """What was asked for already does not come again, and there is no end to all arrivals."""
-    poisson = Poisson(0, 0)
-    poisson.until(5)
-    with pytest.raises(ValueError, match="after those until 5"):
-        poisson.until(area)
+@pytest.mark.parametrize(("area", "n"), [(0, 0), (1e-12, 0), (0.5, 1), (1, 1), (55.00000000000001, 55), (55.1, 56)])
+def test_uniform_points(area: float, n: int) -> None:
+    """Number n has the point n; a rounding error is not one more."""
+    assert Uniform().n_before(area) == n

@@ -1,148 +1,206 @@
-"""A schedule of pieces, against the plain list of due times that it stands for."""
+"""A worker's schedule, against the plain list of due times that all workers together stand for."""
 
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.load.pacer import Pacer, Piece
-from hybridpress.units import NEVER_NS
+from hybridpress.load.arrivals import Arrivals, Poisson, Uniform
+from hybridpress.load.pacer import BATCH, Pacer
+from hybridpress.load.plan import Leg
+from hybridpress.load.profile import Profile, constant, hold, ramp, sine
+from hybridpress.units import NEVER_NS, NS_PER_S
+from tests.load.profiles import profiles
 
-delays = st.one_of(st.integers(1, 10_000).map(float), st.floats(0.5, 1e6))
-pieces = st.builds(Piece, st.just(0), st.integers(0, 10**15), delays, st.integers(0, 50))
+START_NS = 7_000_000_000_000
 
 
-def take_all(pacer: Pacer) -> list[int]:
+def arrivals_of(kind: str) -> Arrivals:
+    return Poisson(5) if kind == "poisson" else Uniform()
+
+
+def leg_of(profile: Profile, weights: tuple[int, ...] = (1,), end: int | None = None) -> Leg:
+    """The whole of *profile*, from START_NS on."""
+    return Leg(0, profile.n_arrivals(math.inf) if end is None else end, START_NS, 0.0, None, weights)
+
+
+def pacers_of(profile: Profile, leg: Leg, kind: str = "uniform") -> list[Pacer]:
+    found = [Pacer(worker, profile, arrivals_of(kind)) for worker in range(len(leg.weights))]
+    for pacer in found:
+        pacer.apply(leg)
+    return found
+
+
+def take_all(pacer: Pacer, until_ns: int = NEVER_NS) -> list[int]:
     taken = []
-    while pacer.due_ns != NEVER_NS:
+    while pacer.due_ns < until_ns:
         taken.append(pacer.take())
     return taken
 
 
-@given(pieces)
-def test_due_times(piece: Piece) -> None:
-    """Iteration i of a piece is due at first_due + i · delay, to the ns, and after the last comes never."""
-    pacer = Pacer()
-    assert pacer.due_ns == NEVER_NS
-    pacer.apply(piece)
-    taken = take_all(pacer)
-    assert taken == [piece.first_due_ns + int(i * piece.delay_ns) for i in range(piece.count or 0)]
-    assert pacer.index == piece.count
-    assert all(first <= second for first, second in pairwise(taken))
-
-
-def test_no_drift() -> None:
-    """A delay that is no whole number of ns is not off by one ns after a million iterations."""
-    piece = Piece(0, 0, 1e9 / 30_000)
-    assert piece.due_ns(30_000 * 3_600) == 3_600 * 10**9
-    assert piece.due_ns(30_000 * 3_600 + 1) == 3_600 * 10**9 + 33_333
-
-
-@given(pieces, st.integers(-10, 10**8))
-def test_first_from(piece: Piece, offset_ns: int) -> None:
-    """The first iteration due from an instant on is due then or later, and the one before it is not."""
-    at_ns = piece.first_due_ns + offset_ns
-    i = piece.first_from(at_ns)
-    assert i >= piece.index
-    assert piece.due_ns(i) >= at_ns
-    assert i == piece.index or piece.due_ns(i - 1) < at_ns
-
-
-@st.composite
-def changes(draw: st.DrawFn) -> list[tuple[int, Piece]]:
-    """Pieces, each with the number of iterations that are taken before it arrives: often later than it begins."""
-    found: list[tuple[int, Piece]] = []
-    n_taken = planned = 0
-    for _ in range(draw(st.integers(1, 6))):
-        index = draw(st.integers(max(planned - 15, 0), planned))
-        count = draw(st.integers(0, 20))
-        found.append((n_taken, Piece(index, draw(st.integers(0, 10**6)), draw(delays), count)))
-        # A piece that arrives late and ends before what was taken plans nothing more.
-        planned = max(index + count, n_taken)
-        n_taken = draw(st.integers(n_taken, planned))
-    return found
-
-
-@given(changes())
-def test_nothing_is_lost_or_doubled(plan: list[tuple[int, Piece]]) -> None:
-    """However late a piece arrives, it moves the iterations from its index on that are not taken yet, and no other."""
-    pacer = Pacer()
-    due_of: dict[int, int] = {}
-    taken: list[int] = []
-    for n_taken, piece in plan:
-        while len(taken) < n_taken:
-            taken.append(pacer.take())
-            assert taken[-1] == due_of[len(taken) - 1]
-        pacer.apply(piece)
-        assert piece.count is not None
-        kept = {i: due_ns for i, due_ns in due_of.items() if i < max(piece.index, n_taken)}
-        moved = range(max(piece.index, n_taken), piece.index + piece.count)
-        due_of = kept | {i: piece.first_due_ns + int((i - piece.index) * piece.delay_ns) for i in moved}
-        assert pacer.index == len(taken)
-        assert pacer.due_ns == due_of.get(len(taken), NEVER_NS)
-    taken += take_all(pacer)
-    assert taken == [due_of[i] for i in range(len(due_of))]
+weights_of = st.lists(st.integers(0, 20), min_size=1, max_size=6).filter(any).map(tuple)
 
 
 @pytest.mark.slow
-@given(changes(), st.integers(0, 2 * 10**6))
-def test_how_many_are_due(plan: list[tuple[int, Piece]], until_ns: int) -> None:
-    """What is due before an instant is what taking everything would show, and asking changes nothing."""
-    pacer = Pacer()
-    for n_taken, piece in plan:
-        while pacer.index < n_taken:
-            pacer.take()
-        pacer.apply(piece)
-    n_due, due_ns = pacer.n_due(until_ns), pacer.due_ns
-    assert (pacer.n_due(until_ns), pacer.due_ns) == (n_due, due_ns)
-    assert n_due == sum(due < until_ns for due in take_all(pacer))
-    assert pacer.n_due(until_ns) == 0
+@given(profiles, weights_of)
+def test_all_workers_together_are_the_profile(profile: Profile, weights: tuple[int, ...]) -> None:
+    """The box fires when the profile says, to the ns and to the iteration, whatever the weights."""
+    leg = leg_of(profile, weights, min(profile.n_arrivals(math.inf), 20_000))
+    due = sorted(due_ns for pacer in pacers_of(profile, leg) for due_ns in take_all(pacer))
+    assert leg.end is not None
+    assert due == [START_NS + int(ns) for ns in profile.due_ns(0, leg.end)]
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 3, 7])
+@pytest.mark.parametrize(("rate", "total"), [(0.5, 5), (1, 3), (7, 21), (333, 999), (5_000, 1_000), (49_999.9, 2_001)])
+def test_equal_shares_take_turns(rate: float, total: int, n_workers: int) -> None:
+    """With equal shares worker k starts iterations k, k + P, k + 2P… of the box, at n / rate."""
+    profile = constant(rate)
+    for worker, pacer in enumerate(pacers_of(profile, leg_of(profile, (3,) * n_workers, total))):
+        expected = [n / rate * NS_PER_S for n in range(worker, total, n_workers)]
+        assert [due_ns - START_NS for due_ns in take_all(pacer)] == pytest.approx(expected, abs=2)
+
+
+@pytest.mark.parametrize("weights", [(4, 3, 3), (1, 100), (3, 0, 5), (8192, 1)])
+def test_a_worker_is_near_its_share_at_any_time(weights: tuple[int, ...]) -> None:
+    """After any number of iterations of the box, each worker has started its share of them, within two."""
+    uniform = Uniform()
+    for worker, weight in enumerate(weights):
+        for n in range(0, 5_000, 37):
+            exact = n * weight / sum(weights)
+            assert abs(uniform.n_own(worker, weights, 0, n) - exact) <= 2
+
+
+def test_no_drift() -> None:
+    """A gap that is no whole number of ns is not off by one ns after a day."""
+    profile = constant(30_000)
+    (pacer,) = pacers_of(profile, Leg(30_000 * 86_400, None, START_NS, 0.0, None, (1,)))
+    assert pacer.take() == START_NS + 86_400 * NS_PER_S
+    assert pacer.take() == START_NS + 86_400 * NS_PER_S + 33_333
 
 
 def test_without_news() -> None:
-    """A piece without end goes on and on; one that comes later takes over at its index."""
-    pacer = Pacer()
-    pacer.apply(Piece(0, 1_000, 100.0))
-    assert [pacer.take() for _ in range(1_000)] == list(range(1_000, 101_000, 100))
-    assert pacer.n_due(201_000) == 1_000
-    pacer.apply(Piece(1_002, 500_000, 1_000.0))
-    assert [pacer.take() for _ in range(4)] == [101_000, 101_100, 500_000, 501_000]
+    """A leg without end goes on and on; one that comes later takes over at its first iteration."""
+    profile = constant(1000)
+    (pacer,) = pacers_of(profile, Leg(0, None, 0, 0.0, None, (1,)))
+    n = 3 * BATCH
+    assert [pacer.take() for _ in range(n)] == [i * 1_000_000 for i in range(n)]
+    assert pacer.n_due((n + 1_000) * 1_000_000) == 1_000
+    pacer.apply(Leg(n + 2, None, (n + 2) * 1_000_000, n + 2.0, constant(100), (1,)))
+    expected = [n * 1_000_000, (n + 1) * 1_000_000, (n + 2) * 1_000_000, (n + 12) * 1_000_000]
+    assert [pacer.take() for _ in range(4)] == expected
 
 
-def test_a_late_piece() -> None:
-    """A piece for iterations that are taken already takes effect from the next one, by its own count."""
-    pacer = Pacer()
-    pacer.apply(Piece(0, 0, 10.0))
-    for _ in range(5):
-        pacer.take()
-    pacer.apply(Piece(3, 1_000, 100.0))
-    assert [pacer.take() for _ in range(2)] == [1_200, 1_300]
+def test_a_pause_is_not_the_end() -> None:
+    """Where a leg ends that is not the last, nothing is due, but the plan is not over."""
+    profile = constant(1000)
+    (pacer,) = pacers_of(profile, Leg(0, None, 0, 0.0, None, (1,)))
+    pacer.apply(Leg(3, 3, 0, 0.0, None, (1,), is_final=False))
+    assert len(take_all(pacer)) == 3
+    assert not pacer.is_over
+    pacer.apply(Leg(3, 5, NS_PER_S, 3.0, None, (1,)))
+    assert take_all(pacer) == [NS_PER_S, NS_PER_S + 1_000_000]
+    assert pacer.is_over
 
 
 def test_a_gap() -> None:
-    """A piece that leaves iterations unplanned before it is refused, and nothing has changed."""
-    pacer = Pacer()
-    with pytest.raises(ValueError, match="begins at iteration 1, but only 0 are planned"):
-        pacer.apply(Piece(1, 0, 10.0))
-    pacer.apply(Piece(0, 0, 10.0, 3))
+    """A leg that leaves iterations unplanned before it is refused, and nothing has changed."""
+    profile = constant(1000)
+    (pacer,) = pacers_of(profile, Leg(0, 3, 0, 0.0, None, (1,)))
     with pytest.raises(ValueError, match="begins at iteration 4, but only 3 are planned"):
-        pacer.apply(Piece(4, 0, 10.0))
-    assert take_all(pacer) == [0, 10, 20]
-    with pytest.raises(ValueError, match="begins at iteration 4, but only 3 are planned"):
-        pacer.apply(Piece(4, 0, 10.0))
-    pacer.apply(Piece(3, 70, 10.0, 1))
-    assert take_all(pacer) == [70]
+        pacer.apply(Leg(4, None, 0, 0.0, None, (1,)))
+    assert len(take_all(pacer)) == 3
 
 
-def test_the_end_of_a_piece() -> None:
-    """A piece without a count has no end; an empty one ends where it begins."""
-    assert Piece(3, 0, 1.0).end == math.inf
-    assert Piece(3, 0, 1.0, 0).end == 3
-    pacer = Pacer()
-    pacer.apply(Piece(0, 0, 1.0, 0))
-    assert pacer.due_ns == NEVER_NS
-    assert pacer.n_due(NEVER_NS) == 0
+CHANGED = [constant(1000), ramp(100, 900, 2) + hold(), sine(500, 500, 1, 60), constant(3)]
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[str, list[Leg], list[list[int]], int]:
+    """Arrivals; legs with changes of the rate, of the weights, and pauses; by how many iterations each worker hears of
+    each leg too early or too late; and the number at which the plan ends.
+    """
+    n_workers = draw(st.integers(1, 4))
+    kind = draw(st.sampled_from(["uniform", "poisson"]))
+    arrivals = arrivals_of(kind)
+    weights = draw(st.lists(st.integers(0, 5), min_size=n_workers, max_size=n_workers).filter(any).map(tuple))
+    legs = [Leg(0, None, 0, 0.0, None, weights)]
+    at_ns = 0
+    lags = [[0] * n_workers]
+    for _ in range(draw(st.integers(0, 8))):
+        at_ns += draw(st.integers(1, 400)) * 1_000_000
+        before = legs[-1]
+        area = before.base if not before.is_final else before.area_at(at_ns, before.profile or CHANGED[0])
+        first = max(arrivals.n_before(area), before.first)
+        weights = draw(st.lists(st.integers(0, 5), min_size=n_workers, max_size=n_workers).filter(any).map(tuple))
+        if draw(st.integers(0, 4)) == 0:
+            legs.append(Leg(first, first, at_ns, area, None, weights, is_final=False))
+        else:
+            legs.append(Leg(first, None, at_ns, area, draw(st.sampled_from(CHANGED)), weights))
+        lags.append(draw(st.lists(st.integers(-30, 30), min_size=n_workers, max_size=n_workers)))
+    last = legs[-1]
+    end = last.first + draw(st.integers(0, 200))
+    if last.is_final:
+        legs[-1] = Leg(last.first, end, last.origin_ns, last.base, last.profile, last.weights)
+    else:
+        end = last.first
+    return kind, legs, lags, end
+
+
+@pytest.mark.slow
+@given(runs())
+def test_nothing_is_lost_or_doubled(run: tuple[str, list[Leg], list[list[int]], int]) -> None:
+    """However late each worker hears of each leg, all together start just what was planned.
+
+    Unless one had taken more by then than it is to have at all; it then has taken just that.
+    """
+    kind, legs, lags, end = run
+    arrivals = arrivals_of(kind)
+    taken: list[int] = []
+    owed: list[int] = []
+    for worker in range(len(legs[0].weights)):
+        pacer = Pacer(worker, CHANGED[0], arrivals_of(kind))
+        pacer.apply(legs[0])
+        n = own = 0
+        for leg, leg_lags, previous in zip(legs[1:], lags[1:], legs, strict=False):
+            own += arrivals.n_own(worker, previous.weights, previous.first, leg.first)
+            while n < max(own + leg_lags[worker], 0) and pacer.due_ns != NEVER_NS:
+                pacer.take()
+                n += 1
+            pacer.apply(leg)
+        own += arrivals.n_own(worker, legs[-1].weights, legs[-1].first, end)
+        n_left = pacer.n_due(NEVER_NS)
+        rest = take_all(pacer)
+        assert len(rest) == n_left
+        taken.append(n + len(rest))
+        owed.append(own)
+    assert all(n >= most for n, most in zip(taken, owed, strict=True))
+    if sum(taken) != end:
+        assert any(n > most for n, most in zip(taken, owed, strict=True))
+
+
+def test_what_others_gave_up_comes_first() -> None:
+    """Taken over, it is started before what is due later, and a new leg does not touch it."""
+    profile = constant(1000)
+    (pacer,) = pacers_of(profile, Leg(0, 10, 0, 0.0, None, (1,)))
+    assert pacer.give_up(2_500_000, 10) == [0, 1_000_000, 2_000_000]
+    pacer.take_over([500, 400])
+    assert pacer.n_due(4_500_000) == 4
+    pacer.apply(Leg(5, 6, 0, 0.0, None, (1,)))
+    assert take_all(pacer) == [400, 500, 3_000_000, 4_000_000, 5_000_000]
+
+
+def test_poisson_ends_where_its_area_does() -> None:
+    """Points beyond the plan's end are nobody's, and how many lie before it is the same for all who ask."""
+    profile = constant(1000, 3)
+    leg = Leg(0, None, START_NS, 0.0, None, (1, 2), end_area=profile.area)
+    pacers = pacers_of(profile, leg, "poisson")
+    n_planned = Poisson(5).n_before(profile.area)
+    assert sum(pacer.n_due(NEVER_NS) for pacer in pacers) == n_planned
+    due = sorted(due_ns for pacer in pacers for due_ns in take_all(pacer))
+    assert len(due) == n_planned
+    assert due[-1] <= START_NS + 3 * NS_PER_S
+    assert all(pacer.is_over for pacer in pacers)

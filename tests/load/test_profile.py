@@ -10,11 +10,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hybridpress.errors import UsageError
-from hybridpress.load.plan import ConstantRate
 from hybridpress.load.profile import (
     Profile,
     constant,
@@ -108,12 +107,20 @@ def test_windows_lose_and_double_none(profile: Profile, parts: list[float]) -> N
 
 
 @given(st.integers(1, 500_000), st.integers(1, 36_000))
-def test_a_constant_profile_counts_as_a_constant_rate(tenths_per_s: int, tenths_s: int) -> None:
-    """A profile of one rate plans what ConstantRate plans, and each due time is n / rate."""
+def test_a_constant_rate(tenths_per_s: int, tenths_s: int) -> None:
+    """A profile of one rate has an iteration whenever rate times time reaches a whole number, each due at n / rate."""
     profile = constant(tenths_per_s / 10, 3_600)
-    n = ConstantRate(tenths_per_s / 10).n_arrivals(tenths_s / 10)
+    n = math.ceil(Fraction(tenths_per_s, 10) * Fraction(tenths_s, 10))
     assert profile.n_arrivals(tenths_s / 10) == n
     assert profile.due_s(n - 1) == (n - 1) / (tenths_per_s / 10)
+
+
+@given(st.integers(1, 500_000), st.integers(1, 30 * 86_400))
+@example(50_936, 12_080)
+def test_a_constant_rate_for_long(tenths_per_s: int, elapsed_s: int) -> None:
+    """No rounding error adds or takes an iteration, in a month of load either."""
+    exact = math.ceil(Fraction(tenths_per_s, 10) * elapsed_s)
+    assert constant(tenths_per_s / 10).n_arrivals(elapsed_s) == exact
 
 
 tenths = st.integers(0, 500_000)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.load.split import deal
+from hybridpress.load.split import MAX_TURNS, deal, turns
 
 weight_lists = st.lists(st.one_of(st.integers(0, 100), st.floats(0, 100)), min_size=1, max_size=20).filter(
     lambda weights: sum(weights) > 1e-3
@@ -61,3 +63,35 @@ def test_what_cannot_be_dealt(total: int, weights: list[float]) -> None:
     """Less than nothing, or to nobody, cannot be dealt."""
     with pytest.raises(ValueError, match="cannot deal"):
         deal(total, weights)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=8).filter(any).map(tuple))
+def test_turns_are_everyones(weights: tuple[int, ...]) -> None:
+    """Each turn of a round is one worker's; everyone has as many as the weight says, less what all have in common."""
+    found = turns(weights)
+    common = math.gcd(*weights)
+    assert sorted(turn for own in found for turn in own) == list(range(sum(weights) // common))
+    assert [len(own) for own in found] == [weight // common for weight in weights]
+
+
+@pytest.mark.parametrize(
+    ("weights", "order"), [((5, 5, 5), [0, 1, 2]), ((2, 1), [0, 1, 0]), ((0, 3), [1]), ((3, 2), [0, 1, 0, 1, 0])]
+)
+def test_turns_are_spread(weights: tuple[int, ...], order: list[int]) -> None:
+    """Nobody's turns come in a heap."""
+    owner = {turn: k for k, own in enumerate(turns(weights)) for turn in own}
+    assert [owner[turn] for turn in range(len(owner))] == order
+
+
+def test_long_rounds_are_rounded() -> None:
+    """Weights that would need a very long round get one of bounded length, nearly in proportion."""
+    first, second = turns((1_000_003, 2_000_003))
+    assert len(first) + len(second) == MAX_TURNS
+    assert abs(len(first) / MAX_TURNS - 1 / 3) < 0.001
+
+
+@pytest.mark.parametrize("weights", [(0, 0), (-1, 2)])
+def test_turns_for_nobody(weights: tuple[int, ...]) -> None:
+    """Without a weight above 0 there are no turns to take."""
+    with pytest.raises(ValueError, match="cannot take turns"):
+        turns(weights)

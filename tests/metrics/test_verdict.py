@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Health, Interval
-from hybridpress.metrics.verdict import Conditions, judge
+from hybridpress.metrics.verdict import Conditions, CpuTier, judge
 
 FINE = Conditions(paced=True, n_unstarted=0, n_workers_lost=0, busiest_worker_cpu_pct=94.9, slots_were_exhausted=False)
 
@@ -105,3 +106,74 @@ def test_the_worst_counts() -> None:
         ("late_starts", "degraded"),
         ("cpu_saturated", "degraded"),
     ]
+
+
+# CPU work
+
+TIER = CpuTier(n_workers=1, n_loops=2, load_s=10.0, n_cpus=4, target_qps=900.0)
+
+
+def worked(n: int, each_ms: float, *, waits: int = 0) -> Interval:
+    """10 s in which prepare() was called so many times."""
+    found = run()
+    found.started = n
+    found.cpu = CpuCounts(prepare=histogram_of([each_ms] * n), waits=waits)
+    return found
+
+
+def test_cpu_workers_are_the_limit() -> None:
+    """They are, when they work all the time and iterations wait: then it is said how many more would do."""
+    verdict, [reason] = judge(worked(1_000, 9.0, waits=900), replace(FINE, cpu_tier=TIER))
+    assert (verdict, reason.code) == ("degraded", "cpu_saturated")
+    # 900/s of 9 ms each are 8.1 cores of work; at 80 % that is 11 workers
+    assert reason.text == (
+        "CPU workers are the limit: 10 more would hold this QPS, on a machine with more than 4 CPUs; "
+        "900 iterations waited for their word"
+    )
+
+
+@pytest.mark.parametrize(
+    ("interval", "tier"),
+    [
+        (worked(1_000, 9.0, waits=5), TIER),  # busy, but in time
+        (worked(1_000, 1.0, waits=900), TIER),  # waits, but not for want of CPU workers
+        (worked(1_000, 9.0, waits=900), None),
+    ],
+)
+def test_cpu_workers_that_are_not_the_limit(interval: Interval, tier: CpuTier | None) -> None:
+    """Work alone is no trouble, nor are waits alone."""
+    assert judge(interval, replace(FINE, cpu_tier=tier)) == ("valid", [])
+
+
+def test_an_unpaced_limit() -> None:
+    """Without a QPS there is no number that would hold it."""
+    _, [reason] = judge(worked(1_000, 9.0, waits=900), replace(FINE, cpu_tier=replace(TIER, target_qps=None)))
+    assert reason.text.startswith("CPU workers are the limit; 900 iterations")
+
+
+@pytest.mark.parametrize(("each_ms", "codes"), [(0.9, []), (1.1, ["event_loop_blocked"])])
+def test_work_in_line(each_ms: float, codes: list[str]) -> None:
+    """Work on the event loops is told from a twentieth of their time on."""
+    _, reasons = judge(worked(1_000, each_ms), replace(FINE, cpu_tier=replace(TIER, n_workers=0)))
+    assert [reason.code for reason in reasons] == codes
+    assert all("see --cpu-workers" in reason.text for reason in reasons)
+
+
+def test_who_blocks_the_loop() -> None:
+    """The line at which the loop stood longest is named; of two workers, the longer one's."""
+    found = run(lag_ms=50)
+    found.health.blocker = (40_000_000, "slow.py:3 in press()")
+    found.health.merge(Health(blocker=(70_000_000, "slow.py:9 in press()")))
+    found.health.merge(Health())
+    _, [reason] = judge(found, FINE)
+    assert "longest, 70.0 ms, by slow.py:9 in press()" in reason.text
+
+
+def test_what_was_never_started() -> None:
+    """Iterations that never started though slots were not in flight are a reason, if they are more than a few."""
+    found = run()
+    found.started = 1_000
+    assert judge(found, replace(FINE, n_unstarted=5)) == ("valid", [])
+    verdict, [reason] = judge(found, replace(FINE, n_unstarted=500))
+    assert (verdict, reason.code) == ("degraded", "late_starts")
+    assert "500 iterations were due and never started" in reason.text

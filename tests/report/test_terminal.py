@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Interval
 from hybridpress.metrics.result import EventResult, Result, ThresholdResult
+from hybridpress.metrics.verdict import CpuTier
 from hybridpress.report.terminal import Terminal
 from tests.report.made import FINE, HOSTILE, config_of, histogram_of, hostile_result, result_of, second, steps
 
@@ -417,6 +419,25 @@ def test_events_and_thresholds() -> None:
 def test_workers(cpu_pct: list[int], says: str) -> None:
     """A few workers are told one by one, many as a range."""
     assert f"\n{says}" in summary(result_of(cpu_pct=cpu_pct))
+
+
+@pytest.mark.parametrize(
+    ("n_workers", "says"),
+    [
+        (0, "CPU work in line: busy 6 %; prepare() 2 times, 1 failed, p50 1.00 ms, p99 2.00"),
+        (1, "1 CPU worker, 3 restarted: busy 12 %; prepare() 2 times, 1 failed, p50 1.00 ms"),
+    ],
+)
+def test_cpu_work(n_workers: int, says: str) -> None:
+    """Told are where it was done, how busy that was, what it took, what failed and what waited."""
+    cpu = CpuCounts(histogram_of(1, 2), histogram_of(360), waits=7, prepare_failed=1, unverified=4)
+    tier = CpuTier(n_workers, n_loops=2, load_s=3.0, n_cpus=4, target_qps=None)
+    conditions = replace(FINE, cpu_tier=tier)
+    n_lost = 3 * n_workers
+    shown = summary(result_of([second(0, cpu=cpu)] * 1, conditions=conditions, n_cpu_workers_lost=n_lost))
+    assert says in " ".join(shown.split())
+    assert "4 replies not verified in time" in " ".join(shown.split())
+    assert ("7 iterations waited for their word" in " ".join(shown.split())) == (n_workers > 0)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.ipc.messages import Counts, Measured, Report
-from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.units import NS_PER_MS, NS_PER_S
@@ -22,6 +21,7 @@ from hybridpress.worker.flush import COUNTS_GAP_S, Reporter
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.health import Watch
 from hybridpress.worker.slots import Slots
+from tests.load import series
 
 START_NS = 1_000 * NS_PER_S
 
@@ -236,8 +236,7 @@ def test_a_second_that_nobody_told_before_the_end(worker: Worker) -> None:
 
 def test_the_backlog(worker: Worker) -> None:
     """What is due and was not taken waits for a slot."""
-    pacer = Pacer()
-    pacer.apply(Piece(0, START_NS, float(10 * NS_PER_MS), 100))
+    pacer = series.series(series.leg(START_NS, float(10 * NS_PER_MS), 100))
     for _ in range(3):
         pacer.take()
     worker.gate = pacer
@@ -283,3 +282,74 @@ def test_the_real_timer() -> None:
 
     assert uvloop.run(main()).index == 0
     assert isinstance(worker.sent[0], Counts)
+
+
+# iterations that fail afterwards
+
+
+class Verification:
+    """Iterations whose outcome is not known yet."""
+
+    n_given = 0
+    n_settled = 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.booleans()), min_size=1, max_size=12))
+def test_seconds_wait_for_their_outcomes(seconds: list[tuple[int, int, bool]]) -> None:
+    """A second is told when all that ended in it is settled; what failed afterwards has failed in it. Nothing is lost,
+    no count is below 0, and the counts on the way say the same.
+    """
+    worker, settling = Worker(), Verification()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "now_ns", lambda: worker.now_ns)
+        reporter = worker.reporter()
+        reporter.settling = settling
+        reporter.begin(START_NS)
+        n_failed = 0
+        for n_seconds, (n_ends, n_fail_late, settles) in enumerate(seconds, 1):
+            for _ in range(n_ends):
+                worker.start()
+                worker.end(0, failed=False)
+                settling.n_given += 1
+            n_late = min(n_fail_late, settling.n_given - n_failed - settling.n_settled)
+            if n_late > 0:
+                reporter.failed_late(n_late)
+                n_failed += n_late
+            worker.now_ns += NS_PER_S
+            if settles:
+                settling.n_settled = settling.n_given
+                n_failed = 0
+            worker.tick()
+            if settles:
+                assert len(worker.intervals) == n_seconds
+        last = reporter.end([])
+    intervals = [*worker.intervals, last]
+    assert [interval.index for interval in intervals] == list(range(len(seconds) + 1))
+    assert all(interval.completed >= 0 and interval.failed >= 0 for interval in intervals)
+    assert sum(interval.completed + interval.failed for interval in intervals) == sum(n for n, _, _ in seconds)
+    counts = worker.counts[-1]
+    assert sum(interval.failed for interval in intervals) == counts.failed
+    assert counts.completed + counts.failed == counts.started
+
+
+def test_a_second_is_held() -> None:
+    """Until it is settled nothing of it is told; a failure that is found meanwhile is its own."""
+    worker, settling = Worker(), Verification()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flush, "now_ns", lambda: worker.now_ns)
+        reporter = worker.reporter()
+        reporter.settling = settling
+        reporter.begin(START_NS)
+        for _ in range(3):
+            worker.start()
+            worker.end(0, failed=False)
+        settling.n_given = 3
+        worker.now_ns += NS_PER_S
+        worker.tick()
+        assert worker.intervals == []
+        worker.now_ns += NS_PER_S // 2
+        reporter.failed_late(2)
+        settling.n_settled = 3
+        worker.tick()
+        [interval] = worker.intervals
+        assert (interval.index, interval.completed, interval.failed) == (0, 1, 2)

@@ -11,7 +11,10 @@ import uvloop
 
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
-from hybridpress.load.pacer import Pacer, Piece
+from hybridpress.load.arrivals import Uniform
+from hybridpress.load.pacer import Pacer
+from hybridpress.load.plan import Leg
+from hybridpress.load.profile import constant
 from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.mixed import MixedPress, Share
@@ -166,8 +169,7 @@ def test_a_part_without_words_left() -> None:
 
 def test_what_never_starts_is_its_parts_too() -> None:
     """The iterations that were due and did not start are those whose turns were next."""
-    pacer = Pacer()
-    pacer.apply(Piece(0, 0, 1.0, 9))  # all due, and nobody ever starts
+    pacer = overdue(9)  # all due, and nobody ever starts
 
     async def never() -> Interval:
         mixed = MixedPress({Slow: 2, Quick: 1})
@@ -192,8 +194,8 @@ def test_what_never_starts_is_its_parts_too() -> None:
 
 def overdue(n: int) -> Pacer:
     """A plan of *n* iterations that are all due."""
-    pacer = Pacer()
-    pacer.apply(Piece(0, now_ns() - NS_PER_S, 1.0, n))
+    pacer = Pacer(0, constant(1_000_000), Uniform())
+    pacer.apply(Leg(0, n, now_ns() - NS_PER_S, 0.0, None, (1,)))
     return pacer
 
 

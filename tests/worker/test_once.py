@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -177,3 +178,36 @@ def test_exchanges_are_seen() -> None:
     assert (name, error) == ("query vm", None)
     assert request.startswith(b"GET /vm?id=1 HTTP/1.1\r\n")
     assert reply.endswith(b"\r\n\r\nok")
+
+
+def test_cpu_work_and_threads() -> None:
+    """prepare() and verify() are done in line, and a plain press() in a thread; both are told as in a run."""
+
+    def prepare(self: Press, word: int) -> int:
+        return 2 * word
+
+    def press(self: Press, word: int) -> int:
+        check(threading.current_thread().name == "slot-0", "in a thread")
+        return word + 1
+
+    def verify(self: Press, word: int, reply: int) -> None:
+        check(reply == 2 * word + 2, "right")
+
+    outcome = once(press, [4], prepare=prepare, verify=verify)
+    assert (outcome.word, outcome.returned, outcome.has_failed) == (4, 9, True)
+    assert outcome.checks == {"in a thread": CheckCounts(1, 0), "right": CheckCounts(0, 1)}
+    assert list(outcome.step_times_ns) == ["prepare()", "verify()"]
+
+
+def test_a_word_that_cannot_be_prepared() -> None:
+    """press() is not called, and the error says why."""
+
+    def prepare(self: Press, word: int) -> int:
+        raise ValueError("bad")
+
+    async def press(self: Press, word: int) -> None:
+        raise AssertionError
+
+    outcome = once(press, [4], prepare=prepare)
+    assert [error[:2] for error in outcome.errors] == [("PrepareError", "ValueError: bad")]
+    assert outcome.has_failed

@@ -21,7 +21,6 @@ from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
 from hybridpress.errors import ConnectError
 from hybridpress.hot import NoWordError
-from hybridpress.load.pacer import Pacer, Piece
 from hybridpress.metrics.interval import CheckCounts, Health, Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, check, step
@@ -29,6 +28,7 @@ from hybridpress.units import NEVER_NS, NS_PER_MS, NS_PER_S
 from hybridpress.worker import slots as slots_module
 from hybridpress.worker.gate import Gate, OpenGate
 from hybridpress.worker.slots import CHECK_FAILED, WAKE_GAP_NS, Slots, SlotTrace, note_error
+from tests.load import series
 
 PATIENCE_S = 5.0
 
@@ -237,12 +237,12 @@ def test_all_that_is_due_and_nothing_early(plan: list[tuple[int, int]], n_slots:
     while a slot is free. What is noted of each is its own.
     """
     clock = Clock()
-    pacer, expected, index, first_due_ns = Pacer(), [], 0, clock.now_ns + 1_000
+    legs, expected, index, first_due_ns = [], [], 0, clock.now_ns + 1_000
     for delay_ns, count in plan:
-        piece = Piece(index, first_due_ns, float(delay_ns), count)
-        pacer.apply(piece)
-        expected += [piece.due_ns(i) for i in range(index, index + count)]
+        legs.append(series.leg(first_due_ns, float(delay_ns), count, index))
+        expected += series.due_times(first_due_ns, float(delay_ns), count)
         index, first_due_ns = index + count, first_due_ns + delay_ns * count
+    pacer = series.series(*legs)
     n_started = 0
     ran: list[tuple[int, int]] = []  # from and until when, in the order of their ends
 
@@ -289,8 +289,7 @@ def test_one_wake_starts_all_that_is_due(monkeypatch: pytest.MonkeyPatch) -> Non
     clock = Clock()
     monkeypatch.setattr(slots_module, "now_ns", lambda: clock.now_ns)
     monkeypatch.setattr(slots_module, "open_timer", clock.open_timer)
-    pacer = Pacer()
-    pacer.apply(Piece(0, clock.now_ns + 1_000_000, 1_000.0, 8))
+    pacer = series.series(series.leg(clock.now_ns + 1_000_000, 1_000.0, 8))
 
     async def once(self: Press) -> None:
         await clock.sleep(1_000_000)
@@ -306,11 +305,11 @@ def test_one_wake_starts_all_that_is_due(monkeypatch: pytest.MonkeyPatch) -> Non
             assert clock.step()
             await settle()
             assert len(slots.running_since_ns()) == 3
-            assert pacer.index == 3
+            assert pacer.n_due(NEVER_NS) == 5
             assert pacer.n_due(clock.now_ns) == 3
             assert clock.step()
             await settle()
-            assert pacer.index == 6
+            assert pacer.n_due(NEVER_NS) == 2
             while clock.step():
                 await settle()
             found = flush(slots)
@@ -401,9 +400,7 @@ def test_a_check_after_a_flush() -> None:
 def test_pacing_on_the_real_clock() -> None:
     """With the system's own timer, too, nothing begins early, and every due time is served once."""
     begin_ns = now_ns() + 2 * NS_PER_MS
-    piece = Piece(0, begin_ns, 700_000.7, 40)
-    pacer = Pacer()
-    pacer.apply(piece)
+    pacer = series.series(series.leg(begin_ns, 700_000.0, 40))
     noted: list[tuple[int, int]] = []
 
     async def main() -> Interval:
@@ -424,7 +421,7 @@ def test_pacing_on_the_real_clock() -> None:
 
     found = uvloop.run(main())
     assert (found.completed, found.failed) == (40, 0)
-    assert sorted(due for due, _ in noted) == [piece.due_ns(i) for i in range(40)]
+    assert sorted(due for due, _ in noted) == series.due_times(begin_ns, 700_000.0, 40)
     assert all(start >= due for due, start in noted)
     assert found.response.sum_ns == found.service.sum_ns + found.lateness.sum_ns
 
@@ -639,8 +636,7 @@ def test_a_press_that_cancels_itself() -> None:
 
     async def main() -> Interval:
         begin_ns = now_ns() + NS_PER_MS
-        pacer = Pacer()
-        pacer.apply(Piece(0, begin_ns, float(NS_PER_MS), 10))
+        pacer = series.series(series.leg(begin_ns, float(NS_PER_MS), 10))
         async with made(scenario(once), 1, paced=True) as slots:
             slots.open()
             slots.follow(pacer)

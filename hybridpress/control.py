@@ -1,0 +1,99 @@
+"""The socket by which a run is changed while it runs: where it is, who may use it, and how a command is sent.
+
+A Unix socket in a folder that only its user can enter. A command is one line of words, the reply one line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hybridpress.errors import HybridpressError, UsageError
+
+PATIENCE_S = 5.0
+
+
+def folder() -> Path:
+    """The folder of all sockets of this user, made if need be.
+
+    Raises:
+        HybridpressError: it cannot be made, or others could get at it.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    path = Path(runtime) / "hybridpress" if runtime else Path(tempfile.gettempdir()) / f"hybridpress-{os.getuid()}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise HybridpressError(f'cannot make the folder of control sockets "{path}": {error.strerror}') from None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise HybridpressError(f'"{path}" must be a folder of your own that nobody else can enter')
+    return path
+
+
+def path_of(pid: int) -> Path:
+    """The socket of the run whose parent process is *pid*."""
+    return folder() / f"{pid}.sock"
+
+
+def found() -> list[Path]:
+    """The sockets of this user's runs that answer; those of runs that were killed are removed."""
+    alive = []
+    for path in sorted(folder().glob("*.sock")):
+        try:
+            with _connected(path):
+                alive.append(path)
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        except OSError:
+            continue
+    return alive
+
+
+def only() -> Path:
+    """The socket of the one run that there is.
+
+    Raises:
+        UsageError: there is none, or more than one.
+    """
+    paths = found()
+    if not paths:
+        raise UsageError("no run of yours is under way")
+    if len(paths) > 1:
+        names = ", ".join(path.stem for path in paths)
+        raise UsageError(f"several runs are under way, say which by --pid: {names}")
+    return paths[0]
+
+
+def send(path: Path, words: str) -> dict[str, Any]:
+    """Send a command, and wait for the reply: {"ok": …, "text": …, "status": {…}}.
+
+    Raises:
+        HybridpressError: nobody answers there.
+    """
+    try:
+        with _connected(path) as connection, connection.makefile("rwb") as lines:
+            lines.write(words.encode() + b"\n")
+            lines.flush()
+            reply: dict[str, Any] = json.loads(lines.readline() or b"null") or {}
+    except (OSError, ValueError) as error:
+        raise HybridpressError(f'no run answers at "{path}": {error}') from None
+    if not reply:
+        raise HybridpressError(f'the run at "{path}" ended before it answered')
+    return reply
+
+
+def _connected(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(PATIENCE_S)
+        connection.connect(str(path))
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,117 @@
+"""What the workers have counted so far: merged second by second, and what of it is known when one of them is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from hybridpress.ipc.messages import Counts, Done
+from hybridpress.metrics.interval import Interval
+from hybridpress.metrics.result import IntervalResult
+from hybridpress.metrics.summary import WorkerTotals, second_of
+
+
+@dataclass(slots=True)
+class Worker:
+    """What is known of one worker: of the process that now is in its place, but `totals`, which are of all."""
+
+    totals: WorkerTotals
+    n_slots: int = 0
+    """How many slots are to press."""
+    n_made: int = 0
+    """How many there are, those that do not press now included."""
+    limit: int | None = None
+    """Unpaced: how many iterations it is to start; None: no limit."""
+    counts: Counts | None = None
+    started: int = 0
+    completed: int = 0
+    failed: int = 0
+    next_index: int = 0
+    in_flight_left: int = 0
+    last_start_ns: int = 0
+    last_end_ns: int = 0
+    is_ready: bool = False
+    is_pressing: bool = False
+    is_done: bool = False
+    is_gone: bool = False
+
+    @property
+    def reports_no_more(self) -> bool:
+        return self.is_done or self.is_gone
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of all workers. The laws of the counts hold whatever becomes of a worker."""
+
+    workers: list[Worker]
+    total: Interval = field(default_factory=lambda: Interval(0))
+    seconds: list[IntervalResult] = field(default_factory=list)
+    n_lost: int = 0
+    """Iterations that were in flight in workers that are lost."""
+    _pending: dict[int, Interval] = field(default_factory=dict)
+
+    def note(self, worker: Worker, interval: Interval) -> None:
+        """Merge a worker's second into the box's."""
+        worker.totals.started += interval.started
+        worker.totals.health.merge(interval.health)
+        worker.started += interval.started
+        worker.completed += interval.completed
+        worker.failed += interval.failed
+        worker.next_index = interval.index + 1
+        if (pending := self._pending.get(interval.index)) is None:
+            self._pending[interval.index] = interval
+        else:
+            pending.merge(interval)
+
+    def done(self, worker: Worker, report: Done) -> None:
+        """A worker's last word."""
+        worker.is_done = True
+        worker.in_flight_left = report.interval.in_flight
+        worker.last_start_ns = max(worker.last_start_ns, report.last_start_ns)
+        worker.last_end_ns = max(worker.last_end_ns, report.last_end_ns)
+        self.note(worker, report.interval)
+
+    def complete(self) -> list[Interval]:
+        """The merged seconds that nobody will add to any more, in order."""
+        reporting = [worker.next_index for worker in self.workers if not worker.reports_no_more and worker.is_pressing]
+        complete_below = min(reporting, default=None)
+        found = []
+        for index in sorted(self._pending):
+            if complete_below is not None and index >= complete_below:
+                break
+            interval = self._pending.pop(index)
+            for worker in self.workers:
+                if worker.is_done and worker.next_index <= index:
+                    interval.in_flight += worker.in_flight_left
+            found.append(interval)
+        return found
+
+    def keep(self, interval: Interval, target_qps: float | None) -> None:
+        """A complete second is part of the result."""
+        self.seconds.append(second_of(interval, target_qps))
+
+    def lose(self, worker: Worker, now_ns: int) -> int:
+        """A worker ended before its last word. What it counted since its last interval is known from its counts; what
+        it had in flight is lost; the times of both are not known. Returns how many are lost.
+        """
+        worker.is_gone = True
+        worker.last_end_ns = now_ns
+        n_noted = worker.started + worker.completed + worker.failed
+        if (counts := worker.counts) is not None and counts.started + counts.completed + counts.failed > n_noted:
+            rest = Interval(
+                worker.next_index,
+                started=counts.started - worker.started,
+                completed=counts.completed - worker.completed,
+                failed=counts.failed - worker.failed,
+            )
+            self.note(worker, rest)
+        n_lost = worker.started - worker.completed - worker.failed
+        self.n_lost += n_lost
+        return n_lost
+
+    def drop(self, n: int, target_qps: float | None) -> None:
+        """So many were due and never started, nobody knows when; they go to the last second."""
+        if n > 0:
+            last = self.seconds.pop() if self.seconds else second_of(Interval(0), target_qps)
+            self.seconds.append(replace(last, dropped=last.dropped + n))
+            self.total.dropped += n

@@ -1,0 +1,24 @@
+"""A scenario that notes when each of its iterations started, for tests that judge when what takes effect."""
+
+import time
+from pathlib import Path
+
+from hybridpress import Press
+
+STARTED_NS: list[int] = []
+
+
+class Stamps(Press):
+    async def press(self) -> None:
+        STARTED_NS.append(time.monotonic_ns())
+
+    async def stop(self) -> None:
+        if STARTED_NS:
+            file = Path(self.params["folder"]) / f"{self.worker}"
+            file.write_text("\n".join(map(str, STARTED_NS)))
+            STARTED_NS.clear()
+
+
+def read(folder: Path) -> list[int]:
+    """All starts, in order, ns on CLOCK_MONOTONIC."""
+    return sorted(int(line) for file in folder.iterdir() for line in file.read_text().split())
