@@ -8,32 +8,35 @@ from here. All mistakes are found before anything runs, and told at once.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import math
-import os
 import random
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from hybridpress.errors import UsageError
 from hybridpress.load.profile import Profile
 from hybridpress.load.split import deal
 from hybridpress.load.wanted import contradictions, rate_profile, replaced_by, slot_profile
 from hybridpress.load.words import Csv, one_of, parse_catch_up, parse_profile, parse_scale, parse_words
-from hybridpress.machine import can_pin, n_cpus, why_not_ours
+from hybridpress.machine import n_cpus
+from hybridpress.settings import (
+    AUTO,
+    parse_cpu_workers,
+    parse_csv,
+    parse_flag,
+    parse_host,
+    parse_local_addresses,
+    parse_params,
+    parse_pin_cpus,
+    parse_readable_file,
+    parse_seed,
+    parse_writable_file,
+)
 from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s, parse_share
 from hybridpress.vocab import policy
 
 DEFAULT_DURATION_S = 30.0
-_HOST_NAME = re.compile(r"[\w.%:~-]+")
-AUTO = -1
-"""A number of CPU workers that is found out from what prepare() costs."""
-MAX_CPU_WORKERS = 256
-SCHEMES = ("http", "https", "http+unix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,114 +64,6 @@ class Layer:
     label: Callable[[str], str]
 
 
-def _parse_host(text: Any) -> str:
-    url = str(text).strip()
-    if "://" not in url:
-        raise UsageError(f'must be a URL such as "http://127.0.0.1:8080", got "{text}"')
-    if url.partition("://")[0].lower() not in SCHEMES:
-        raise UsageError(f'must begin with http://, https:// or http+unix://, got "{text}"')
-    try:
-        parts = urlsplit(url)
-        port_is_bad = parts.port == 0
-    except ValueError as error:
-        raise UsageError(f'must name a host and a port from 1 to 65535, got "{text}" ({error})') from None
-    if not parts.hostname or port_is_bad:
-        raise UsageError(f'must name a host and a port from 1 to 65535, got "{text}"')
-    if not _HOST_NAME.fullmatch(parts.hostname):
-        raise UsageError(f'must name a host in letters, digits, dots and dashes, got "{text}"')
-    if parts.query or parts.fragment:
-        raise UsageError(f'must be a URL without query and fragment, got "{text}"')
-    return url.rstrip("/")
-
-
-def _parse_params(value: Any) -> dict[str, Any]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise UsageError(f"must be a dict, or a list of KEY=VALUE, got {value!r}")
-    params: dict[str, str] = {}
-    for item in value:
-        key, equals, text = str(item).partition("=")
-        if not equals or not key:
-            raise UsageError(f'must be KEY=VALUE, got "{item}"')
-        params[key] = text
-    return params
-
-
-def _parse_flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"must be True or False, got {value!r}")
-    return value
-
-
-def _parse_pin_cpus(value: Any) -> bool:
-    if _parse_flag(value) and not can_pin():
-        raise UsageError("needs Linux: this system cannot keep a process on a CPU")
-    return bool(value)
-
-
-def _parse_local_addresses(value: Any) -> tuple[str, ...]:
-    words = [value] if isinstance(value, str) else value
-    if not isinstance(words, Iterable):
-        raise UsageError(f"must be an IP address of this machine, or several, got {value!r}")
-    addresses = []
-    for word in (part.strip() for several in words for part in str(several).split(",")):
-        try:
-            address = str(ipaddress.ip_address(word))
-        except ValueError:
-            raise UsageError(f'must be an IP address of this machine such as "127.0.0.2", got "{word}"') from None
-        if (why := why_not_ours(address)) is not None:
-            raise UsageError(f'must be an IP address of this machine, but "{address}" is not: {why}')
-        addresses.append(address)
-    return tuple(dict.fromkeys(addresses))
-
-
-def _parse_cpu_workers(value: Any) -> int:
-    if value == "auto":
-        return AUTO
-    try:
-        n_workers = int(str(value))
-    except ValueError:
-        n_workers = AUTO
-    if isinstance(value, bool) or not 0 <= n_workers <= MAX_CPU_WORKERS:
-        raise UsageError(f'must be a whole number from 0 to {MAX_CPU_WORKERS}, or "auto", got "{value}"')
-    return n_workers
-
-
-def _parse_seed(value: Any) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        raise UsageError(f'must be a whole number, got "{value}"') from None
-
-
-def _parse_readable_file(value: Any) -> str:
-    if not isinstance(value, str | os.PathLike) or not Path(value).is_file():
-        raise UsageError(f'must be a file, but there is none at "{value}"')
-    return str(value)
-
-
-def _parse_csv(value: Any) -> Csv:
-    path = _parse_readable_file(value)
-    try:
-        return Csv(path, Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f'must be a CSV file that can be read, but "{path}" cannot: {error}') from None
-
-
-def _parse_writable_file(value: Any) -> str:
-    if not isinstance(value, str | os.PathLike):
-        raise UsageError(f"must be the path of a file, got {value!r}")
-    path = Path(value)
-    if path.is_dir():
-        raise UsageError(f'must be a file, but "{value}" is a directory')
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f'must be in a directory that exists, but there is no "{path.absolute().parent}"')
-    if not os.access(path.absolute().parent, os.W_OK):
-        raise UsageError(f'must be in a directory that can be written to; "{path.absolute().parent}" cannot')
-    return str(value)
-
-
 def _knob(default: Any, knob: Knob) -> Any:
     if isinstance(default, dict):
         return field(default_factory=dict, metadata={"knob": knob})
@@ -184,7 +79,7 @@ class RunConfig:
     host: str | None = _knob(
         None,
         Knob(
-            "host", _parse_host, "What the scenario's URLs are relative to: http://…, https://…, http+unix://….", "URL"
+            "host", parse_host, "What the scenario's URLs are relative to: http://…, https://…, http+unix://….", "URL"
         ),
     )
     qps: float | None = _knob(
@@ -218,7 +113,7 @@ class RunConfig:
     )
     rate_csv: Csv | None = _knob(
         None,
-        Knob("rate_csv", _parse_csv, "The rate over time, from a CSV file with rows of seconds,rate.", "FILE"),
+        Knob("rate_csv", parse_csv, "The rate over time, from a CSV file with rows of seconds,rate.", "FILE"),
     )
     rate_scale: float = _knob(
         1.0, Knob("rate_scale", parse_scale, "Multiply the rates of --rate-csv by this.", "FACTOR", "1")
@@ -266,7 +161,7 @@ class RunConfig:
         AUTO,
         Knob(
             "cpu_workers",
-            _parse_cpu_workers,
+            parse_cpu_workers,
             "Processes for prepare() and verify(); 0: they run inside the worker processes and hold up their loops.",
             "K|auto",
             "auto: by what prepare() costs and the QPS",
@@ -301,14 +196,14 @@ class RunConfig:
         {},
         Knob(
             "param",
-            _parse_params,
+            parse_params,
             "A parameter of the scenario, in self.params; may be repeated.",
             "KEY=VALUE",
             is_repeated=True,
         ),
     )
     seed: int | None = _knob(
-        None, Knob("seed", _parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
+        None, Knob("seed", parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
     )
     draw: str = _knob(
         "random",
@@ -340,12 +235,12 @@ class RunConfig:
             "report",
         ),
     )
-    cookies: bool = _knob(False, Knob("cookies", _parse_flag, "Each slot keeps the cookies it is sent.", is_flag=True))
+    cookies: bool = _knob(False, Knob("cookies", parse_flag, "Each slot keeps the cookies it is sent.", is_flag=True))
     insecure: bool = _knob(
-        False, Knob("insecure", _parse_flag, "TLS: do not verify the server's certificate.", is_flag=True)
+        False, Knob("insecure", parse_flag, "TLS: do not verify the server's certificate.", is_flag=True)
     )
     ca_file: str | None = _knob(
-        None, Knob("ca_file", _parse_readable_file, "TLS: trust the certificates in this PEM file.", "FILE")
+        None, Knob("ca_file", parse_readable_file, "TLS: trust the certificates in this PEM file.", "FILE")
     )
     max_body_bytes: int = _knob(
         64 * 2**20, Knob("max_body", parse_bytes, "Largest body of a reply that is taken.", "SIZE", "64MiB")
@@ -354,7 +249,7 @@ class RunConfig:
         (),
         Knob(
             "local_address",
-            _parse_local_addresses,
+            parse_local_addresses,
             "Connect from this address of this machine, with self.http; may be repeated: they then take turns.",
             "ADDR",
             is_repeated=True,
@@ -364,7 +259,7 @@ class RunConfig:
         False,
         Knob(
             "pin_cpus",
-            _parse_pin_cpus,
+            parse_pin_cpus,
             "Linux: keep each worker process on a CPU, in turn; the coordinator on those that are left.",
             is_flag=True,
         ),
@@ -373,15 +268,15 @@ class RunConfig:
         None,
         Knob(
             "control",
-            _parse_writable_file,
+            parse_writable_file,
             "The socket by which `hybridpress ctl` changes the run while it runs.",
             "FILE",
             "one of its own",
         ),
     )
-    json: str | None = _knob(None, Knob("json", _parse_writable_file, "Write the result to this file.", "FILE"))
+    json: str | None = _knob(None, Knob("json", parse_writable_file, "Write the result to this file.", "FILE"))
     quiet: bool = _knob(
-        False, Knob("quiet", _parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
+        False, Knob("quiet", parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
     )
 
     own_slots: tuple[int, ...] = ()

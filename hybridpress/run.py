@@ -15,7 +15,7 @@ import uvloop
 from hybridpress import __version__, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.clock import now_ns
-from hybridpress.config import AUTO, RunConfig, knobs_by_name
+from hybridpress.config import RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
 from hybridpress.coordinator.seeker import Quest, Seeker
 from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
@@ -41,6 +41,7 @@ from hybridpress.mixed import MixedPress
 from hybridpress.parts import RunPart, layers_of, mixed_config, run_parts
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
+from hybridpress.settings import AUTO
 from hybridpress.units import format_count, format_duration
 from hybridpress.vocab.policy import Policy
 from hybridpress.vocab.supply import Supply

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.config import AUTO, DEFAULT_DURATION_S, Layer, RunConfig, knobs
+from hybridpress.config import DEFAULT_DURATION_S, Layer, RunConfig, knobs
 from hybridpress.errors import EXIT_USAGE, UsageError
 from hybridpress.machine import n_cpus
+from hybridpress.settings import AUTO
 
 
 def of_class(**settings: Any) -> Layer:

@@ -38,7 +38,8 @@ MAY_IMPORT = {
         "mixed": "errors press units",
         "scenario": "errors mixed press vocab",
         "parts": "config errors load mixed press scenario vocab",
-        "config": "errors machine units load metrics vocab",
+        "settings": "errors load machine",
+        "config": "errors machine settings units load metrics vocab",
         "ipc": "errors load metrics config",
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
         "coordinator": "errors clock control units load metrics config ipc",
@@ -46,8 +47,8 @@ MAY_IMPORT = {
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock control hot machine units load metrics clients vocab press mixed parts scenario config "
-        "ipc worker coordinator report web cluster target",
+        "run": "errors clock control hot machine settings units load metrics clients vocab press mixed parts scenario "
+        "config ipc worker coordinator report web cluster target",
         "cli": "errors control hot units metrics mixed press scenario config report target run",
     }.items()
 }
