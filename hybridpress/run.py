@@ -42,7 +42,7 @@ from hybridpress.parts import RunPart, layers_of, mixed_config, run_parts
 from hybridpress.press import Press
 from hybridpress.report.terminal import Terminal
 from hybridpress.settings import AUTO
-from hybridpress.units import format_count, format_duration
+from hybridpress.units import NS_PER_S, format_count, format_duration
 from hybridpress.vocab.policy import Policy
 from hybridpress.vocab.supply import Supply
 from hybridpress.vocab.table import Table
@@ -394,7 +394,9 @@ def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words
 def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:
     if not shape.has_cpu_work:
         return None
-    return CpuTier(config.cpu_workers, config.processes, state.load_s, machine.n_cpus(), config.peak_qps)
+    # Replies are verified after the load too: as long as the workers were watched.
+    lasted_s = max(state.load_s, state.total.health.span_ns / NS_PER_S / config.processes)
+    return CpuTier(config.cpu_workers, config.processes, lasted_s, machine.n_cpus(), config.peak_qps)
 
 
 async def _conduct(

@@ -270,10 +270,10 @@ def test_local_addresses_are_for_tcp() -> None:
 
 def test_pinning(monkeypatch: pytest.MonkeyPatch) -> None:
     """Processes are pinned where the system can; elsewhere asking for it is a mistake, and not asking is none."""
-    monkeypatch.setattr("hybridpress.config.can_pin", lambda: True)
+    monkeypatch.setattr("hybridpress.settings.can_pin", lambda: True)
     assert build(of_command_line(pin_cpus=True)).pin_cpus
     assert not build().pin_cpus
-    monkeypatch.setattr("hybridpress.config.can_pin", lambda: False)
+    monkeypatch.setattr("hybridpress.settings.can_pin", lambda: False)
     assert not build(of_command_line(pin_cpus=False)).pin_cpus
     (mistake,) = mistakes(of_command_line(pin_cpus=True))
     assert mistake == "--pin-cpus needs Linux: this system cannot keep a process on a CPU"

@@ -23,6 +23,8 @@ BEHIND_AT_LEAST = 4
 """…and more than so many."""
 WINDOW_NS = 350_000_000
 """What a worker can start is seen over so long a time."""
+SILENT_NS = 600_000_000
+"""Who has not reported for so long is taken to start nothing: its loop is blocked, or its process stopped."""
 CALM_NS = 400_000_000
 """After a step so long nothing is moved."""
 KEEPS_UP = 0.92
@@ -58,6 +60,10 @@ class _Member:
     @property
     def backlog(self) -> int:
         return self.seen[-1].backlog if self.seen else 0
+
+    def silence_ns(self, now_ns: int) -> int:
+        """How long it has not reported, once it has at all."""
+        return now_ns - self.seen[-1].at_ns if self.seen and self.n_slots else 0
 
     def _window(self) -> tuple[Counts, Counts] | None:
         if len(self.seen) < 2:
@@ -131,17 +137,19 @@ class Balance:
     def decide(self, rate_per_s: float, now_ns: int) -> Moves:
         """What is to be moved now."""
         members = self._members
-        behind = [k for k, member in enumerate(members) if self._stays_behind(member)]
-        free = [k for k, member in enumerate(members) if self._has_room(member, rate_per_s)]
+        silent = {k for k, member in enumerate(members) if member.silence_ns(now_ns) > SILENT_NS}
+        behind = [k for k, member in enumerate(members) if k in silent or self._stays_behind(member)]
+        free = [k for k, member in enumerate(members) if k not in silent and self._has_room(member, rate_per_s)]
         for k in behind:
             members[k].level_since_ns = now_ns
         if not free or rate_per_s <= 0:
             return Moves()
         if behind:
-            given_up = {k: members[k].backlog for k in behind}
+            waiting = {k: rate_per_s * members[k].share * members[k].silence_ns(now_ns) / NS_PER_S for k in silent}
+            given_up = {k: int(max(members[k].backlog, waiting.get(k, 0.0))) for k in behind}
             if now_ns < self._calm_until_ns:
                 return Moves(given_up=given_up)
-            return Moves(self._relieve(behind, free, rate_per_s, now_ns), given_up)
+            return Moves(self._relieve(behind, silent, free, rate_per_s, now_ns), given_up)
         return Moves(self._give_back(free, now_ns)) if now_ns >= self._calm_until_ns else Moves()
 
     def _is_behind(self, member: _Member, rate_per_s: float) -> bool:
@@ -158,14 +166,16 @@ class Balance:
         is_idle = counts.in_flight < member.n_slots
         return is_idle and member.cpu() < BUSY_CPU and not self._is_behind(member, rate_per_s)
 
-    def _relieve(self, behind: list[int], free: list[int], rate_per_s: float, now_ns: int) -> tuple[int, ...] | None:
+    def _relieve(
+        self, behind: list[int], silent: set[int], free: list[int], rate_per_s: float, now_ns: int
+    ) -> tuple[int, ...] | None:
         """Take from those that are *behind* what they cannot start, as far as the *free* ones have room for it."""
         rooms = {k: self._room_per_s(self._members[k], rate_per_s) for k in free}
         whole_room = sum(rooms.values())
         too_much = {}
         for k in behind:
             member = self._members[k]
-            can = member.started_per_s()
+            can = 0.0 if k in silent else member.started_per_s()
             if can is not None:
                 too_much[k] = max(member.share * rate_per_s - KEEPS_UP * can, 0.0)
         whole = sum(too_much.values())
@@ -175,7 +185,8 @@ class Balance:
         for k, per_s in too_much.items():
             member = self._members[k]
             member.share -= per_s * moved / whole / rate_per_s
-            member.limit, member.limited_ns = (member.started_per_s() or 0.0) / rate_per_s, now_ns
+            if k not in silent:
+                member.limit, member.limited_ns = (member.started_per_s() or 0.0) / rate_per_s, now_ns
             if now_ns - member.was_given_back_ns < 2 * WAY_BACK_NS:
                 member.patience_ns = min(2 * member.patience_ns, MOST_PATIENT_NS)
         for k, room in rooms.items():

@@ -19,6 +19,7 @@ from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
 from hybridpress.metrics.interval import Interval
+from hybridpress.units import NS_PER_S
 
 TICK_S = 0.1
 """How often it looks what is to be moved, and whether anybody has been waited for too long."""
@@ -88,7 +89,8 @@ class Coordinator:
     def _typed(self, command: str) -> None:
         reply = self.helm.obey(command)
         if not reply["ok"]:
-            self._listener.event(self.state.status(now_ns())["elapsed_s"], reply["text"])
+            at_s = (now_ns() - self.state.start_ns) / NS_PER_S if self.state.start_ns else 0.0
+            self._listener.event(at_s, reply["text"])
 
     def _interrupted(self) -> None:
         self._act(self.state.interrupted(now_ns()))

@@ -38,6 +38,8 @@ class Dealer:
         self._balance = Balance([0] * len(workers))
         self._next_slot = config.concurrent
         self._held_since_ns: int | None = None
+        self._asked: set[int] = set()
+        """Who was told to give up what waits, and has not answered yet: a pipe that nobody reads must not fill."""
         self.start_ns = 0
         self.course: Course | None = None
         """The plan of a paced run, once it has begun."""
@@ -101,6 +103,7 @@ class Dealer:
         worker.next_index = max(now_ns - self.start_ns, 0) // NS_PER_S
         number = worker.totals.id
         self._balance.is_new(number)
+        self._asked.discard(number)
         others, leg = [], None
         if self.course is not None:
             leg = self._fair_leg(self.course, now_ns)
@@ -139,18 +142,17 @@ class Dealer:
         if self.course.is_paused:
             return []
         moves: Moves = self._balance.decide(self.course.rate_at(now_ns), now_ns)
-        pressing = {worker.totals.id for worker in self._pressing()}
-        orders = [
-            Tell(number, GiveUp(min(n, MOST_GIVEN_UP)))
-            for number, n in moves.given_up.items()
-            if n and number in pressing
-        ]
+        able = {worker.totals.id for worker in self._pressing()} - self._asked
+        asked = {number: min(n, MOST_GIVEN_UP) for number, n in moves.given_up.items() if n and number in able}
+        self._asked |= asked.keys()
+        orders = [Tell(number, GiveUp(n)) for number, n in asked.items()]
         if moves.weights is not None:
             orders = self._pace(self.course.set_weights(moves.weights, now_ns)) + orders
         return orders
 
     def given_up(self, report: GivenUp) -> list[Tell]:
         """What one worker gave up, others take over: those with room, by their slots; if nobody has any, itself."""
+        self._asked.discard(report.worker)
         if self.course is None or not report.dues_ns:
             return []
         rate = self.course.rate_at(report.dues_ns[-1])

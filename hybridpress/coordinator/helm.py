@@ -13,6 +13,7 @@ from typing import Any
 
 from hybridpress import control
 from hybridpress.clock import now_ns
+from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action
 from hybridpress.coordinator.state import RunState
 from hybridpress.errors import HybridpressError, UsageError
@@ -40,7 +41,7 @@ class Helm:
             text = self._done(words.split())
         except UsageError as error:
             return {"ok": False, "text": str(error)}
-        return {"ok": True, "text": text, "status": self._state.status(now_ns())}
+        return {"ok": True, "text": text, "status": live.status(self._state, now_ns())}
 
     def _done(self, words: list[str]) -> str:
         state, now = self._state, now_ns()
@@ -48,17 +49,17 @@ class Helm:
             case ["status"]:
                 return ""
             case ["qps", value]:
-                actions = state.set_qps(self._wanted(value, "qps"), now)
+                actions = live.set_qps(state, self._wanted(value, "qps"), now)
             case ["slots", value]:
-                actions = state.set_slots(int(self._wanted(value, "slots")), now)
+                actions = live.set_slots(state, int(self._wanted(value, "slots")), now)
             case ["pause"]:
-                actions = state.pause(now)
+                actions = live.pause(state, now)
             case ["resume"]:
-                actions = state.resume(now)
+                actions = live.resume(state, now)
             case ["toggle"]:
-                actions = state.resume(now) if state.dealer.is_paused else state.pause(now)
+                actions = live.resume(state, now) if state.dealer.is_paused else live.pause(state, now)
             case ["stop"]:
-                actions = state.stop(now)
+                actions = live.stop(state, now)
             case _:
                 raise UsageError(f'"{" ".join(words)}" is not a command; there are {COMMANDS}')
         self._act(actions)
@@ -71,7 +72,7 @@ class Helm:
                 return parse_rate_per_s(value) if name == "qps" else float(parse_count(value))
             except UsageError as error:
                 raise UsageError(f"{name} {error}") from None
-        now = self._state.status(now_ns())[name]
+        now = live.status(self._state, now_ns())[name]
         if now is None:
             raise UsageError("the run is unpaced: it has a number of slots, but no rate")
         try:

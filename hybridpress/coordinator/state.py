@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
 
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
@@ -17,7 +16,6 @@ from hybridpress.coordinator.dealer import Dealer
 from hybridpress.coordinator.saturation import Saturation, Seen
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
-from hybridpress.errors import UsageError
 from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Interval
@@ -75,7 +73,8 @@ class RunState:
     """What the workers counted."""
     dealer: Dealer = field(init=False)
     """What they are to start."""
-    _workers: list[Worker] = field(default_factory=list)
+    places: list[Worker] = field(default_factory=list)
+    """The worker that is in each place now."""
     _complaints: list[str] = field(default_factory=list)
     _saturation: Saturation = field(default_factory=Saturation)
     _n_counts: int = 0
@@ -85,16 +84,16 @@ class RunState:
     _is_cut: bool = False
 
     def __post_init__(self) -> None:
-        self._workers = [Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
-        self.tally = Tally(self._workers)
-        self.dealer = Dealer(self.config, self._workers)
+        self.places = [Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
+        self.tally = Tally(self.places)
+        self.dealer = Dealer(self.config, self.places)
         self._deadline_ns = self.begun_at_ns + int(self.config.start_timeout_s * NS_PER_S)
 
     # what others read
 
     @property
     def workers(self) -> list[WorkerTotals]:
-        return [worker.totals for worker in self._workers]
+        return [worker.totals for worker in self.places]
 
     @property
     def total(self) -> Interval:
@@ -141,35 +140,17 @@ class RunState:
             paced=self.config.is_paced,
             n_unstarted=self.total.dropped,
             n_workers_lost=self.n_workers_lost,
-            busiest_worker_cpu_pct=max((worker.totals.health.cpu_pct for worker in self._workers), default=0.0),
+            busiest_worker_cpu_pct=max((worker.totals.health.cpu_pct for worker in self.places), default=0.0),
             suspended_s=self.suspended_ns / NS_PER_S,
             slots_were_exhausted=behind >= max(EXHAUSTED_COUNTS, EXHAUSTED_SHARE * self._n_counts),
             saturation=self._saturation.worst,
         )
 
-    def status(self, now_ns: int) -> dict[str, Any]:
-        """Where the run is, in plain figures."""
-        course = self.dealer.course
-        known = [worker.counts for worker in self._workers if worker.counts and not worker.reports_no_more]
-        return {
-            "scenario": self.config.scenario,
-            "phase": "paused" if self.dealer.is_paused else self.phase.name.lower(),
-            "elapsed_s": round(max(now_ns - self.start_ns, 0) / NS_PER_S, 1) if self.start_ns else 0.0,
-            "qps": None if course is None else round(course.rate_at(now_ns), 3),
-            "slots": self.dealer.n_slots,
-            "workers": sum(not worker.is_gone for worker in self._workers),
-            "started": sum(max(w.totals.started, w.counts.started if w.counts else 0) for w in self._workers),
-            "failed": self.total.failed,
-            "dropped": self.total.dropped,
-            "in_flight": sum(counts.in_flight for counts in known),
-            "backlog": sum(counts.backlog for counts in known),
-        }
-
     # events
 
     def forked(self, number: int, pid: int, now_ns: int = 0) -> list[Action]:
         """Worker *number* runs as process *pid*."""
-        worker = self._workers[number]
+        worker = self.places[number]
         worker.totals.pid = pid
         if not worker.is_gone:
             return []
@@ -177,7 +158,7 @@ class RunState:
         worker.totals.restarts += 1
         limit = None if worker.limit is None else max(worker.limit - worker.started, 0)
         fresh = Worker(worker.totals, limit=limit, last_start_ns=worker.last_start_ns, last_end_ns=worker.last_end_ns)
-        self._workers[number] = fresh
+        self.places[number] = fresh
         if self.phase is not Phase.PRESSING:
             return self._dismiss(fresh)
         return [self._happened(now_ns, "worker_replaced", f"process {pid} takes the place of worker {number}")]
@@ -186,7 +167,7 @@ class RunState:
         """A worker reported. What comes after the end of the run counts no more."""
         if self.phase is Phase.OVER:
             return []
-        worker = self._workers[report.worker]
+        worker = self.places[report.worker]
         match report:
             case Ready():
                 return self._ready(worker, report, now_ns)
@@ -217,22 +198,22 @@ class RunState:
 
     def exited(self, number: int, exit_code: int, now_ns: int) -> list[Action]:
         """Worker *number*'s process is gone, and all that it sent was heard."""
-        worker = self._workers[number]
+        worker = self.places[number]
         if worker.is_gone or self.phase is Phase.OVER:
             return []
         worker.is_gone = True
         actions: list[Action] = []
-        if not worker.is_done:
+        if not worker.is_done and not worker.is_dismissed:
             text = f"worker {number} (process {worker.totals.pid}) died: {_how(exit_code)}"
             n_lost = self._lose(worker, now_ns)
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
             actions.append(self._happened(now_ns, "worker_lost", text))
-        if all(worker.is_gone for worker in self._workers):
-            if not self.is_interrupted and not any(worker.is_done for worker in self._workers):
+        if all(worker.is_gone for worker in self.places):
+            if not self.is_interrupted and not any(worker.is_done for worker in self.places):
                 self._break("all worker processes died")
             return actions + self._finish(now_ns)
-        if not worker.is_done:
+        if not worker.is_done and not worker.is_dismissed:
             actions += self._replace(worker, now_ns)
         actions += self._begin_if_ready(now_ns) + self._complete(now_ns)
         return actions + (self._drained(now_ns) if self.phase is Phase.PRESSING else [])
@@ -253,7 +234,7 @@ class RunState:
             return []
         if self.is_interrupted or self.phase is Phase.STARTING:
             self.is_interrupted = True
-            for worker in self._workers:
+            for worker in self.places:
                 if not worker.reports_no_more:
                     self._lose(worker, now_ns)
             return self._finish(now_ns)
@@ -275,69 +256,28 @@ class RunState:
             return actions
         self._deadline_ns = now_ns + int(OVERDUE_S * NS_PER_S)
         if self.phase is Phase.STARTING:
-            n_ready = sum(worker.is_ready for worker in self._workers)
+            n_ready = sum(worker.is_ready for worker in self.places)
             limit = format_duration(self.config.start_timeout_s)
             self._break(
-                f"only {n_ready} of {len(self._workers)} workers were ready within {limit}: "
+                f"only {n_ready} of {len(self.places)} workers were ready within {limit}: "
                 "start() takes longer in some slots; see --start-timeout"
             )
             return self._finish(now_ns)
-        overdue = [worker.totals.id for worker in self._workers if not worker.is_gone]
+        overdue = [worker.totals.id for worker in self.places if not worker.is_gone]
         text = (
             f"worker(s) {', '.join(map(str, overdue))} did not end in time and were killed: something in press() blocks"
         )
         return [self._happened(now_ns, "worker_overdue", text), *(Kill(number) for number in overdue)]
 
-    def note(self, now_ns: int, kind: str, text: str) -> Action:
-        """Something happened that is to be in the result."""
-        return self._happened(now_ns, kind, text)
-
-    # what the user may change meanwhile; each raises a UsageError where it cannot be
-
-    def set_qps(self, rate_per_s: float, now_ns: int) -> list[Action]:
-        """Start *rate_per_s* iterations a second from now on."""
-        self._must_press()
-        course = self.dealer.course
-        if course is None:
-            raise UsageError("the run is unpaced: it has a number of slots, but no rate; start it with --qps")
-        text = f"qps {format_count(round(course.rate_at(now_ns), 3))} → {format_count(rate_per_s)}"
-        return [*self.dealer.set_rate(rate_per_s, now_ns), self._happened(now_ns, "control", text)]
-
-    def set_slots(self, n: int, now_ns: int) -> list[Action]:
-        """Have *n* slots press from now on."""
-        self._must_press()
-        if self.config.slot_profile is not None:
-            raise UsageError("the number of slots follows --slot-stage")
-        text = f"slots {format_count(self.dealer.n_slots)} → {format_count(n)}"
-        return [*self.dealer.set_slots(n, now_ns), self._happened(now_ns, "control", text)]
-
-    def pause(self, now_ns: int) -> list[Action]:
-        """Start nothing, until `resume`; what is in flight goes on, and the plan's time stands still."""
-        self._must_press()
-        if self.dealer.is_paused:
-            raise UsageError("the run is paused already")
-        return [*self.dealer.pause(now_ns), self._happened(now_ns, "control", "paused")]
-
-    def resume(self, now_ns: int) -> list[Action]:
-        """Go on after `pause`."""
-        self._must_press()
-        if not self.dealer.is_paused:
-            raise UsageError("the run is not paused")
-        return [*self.dealer.resume(now_ns), self._happened(now_ns, "control", "resumed")]
-
-    def stop(self, now_ns: int) -> list[Action]:
-        """End the run as if its plan ended now: wait for what is in flight, then report."""
-        self._must_press()
-        return [self._happened(now_ns, "control", "stopped"), *self._end_plan(now_ns)]
-
-    def _end_plan(self, now_ns: int) -> list[Action]:
+    def end_plan(self, now_ns: int) -> list[Action]:
+        """The plan ends now, and with it the load; what is in flight is waited for."""
         self._is_cut = True
         self.dealer.end(now_ns)
         return self._stop(now_ns)
 
-    def _must_press(self) -> None:
-        if self.phase is not Phase.PRESSING:
-            raise UsageError("the load has not begun yet" if self.phase is Phase.STARTING else "the load is over")
+    def note(self, now_ns: int, kind: str, text: str) -> Action:
+        """Something happened that is to be in the result."""
+        return self._happened(now_ns, kind, text)
 
     # decisions
 
@@ -360,7 +300,7 @@ class RunState:
         return self._happened(now_ns, "start_failed", text + first_lines)
 
     def _begin_if_ready(self, now_ns: int) -> list[Action]:
-        alive = [worker for worker in self._workers if not worker.is_gone]
+        alive = [worker for worker in self.places if not worker.is_gone]
         if self.phase is not Phase.STARTING or not all(worker.is_ready for worker in alive):
             return []
         if not any(worker.n_slots for worker in alive):
@@ -409,7 +349,7 @@ class RunState:
             actions = [self._happened(now_ns, "search", text), *self.dealer.discard()]
         rate = seeker.rate
         if rate is None:
-            return [*actions, *self._end_plan(now_ns)]
+            return [*actions, *self.end_plan(now_ns)]
         if text is not None or rate != before:
             seeker.begin_step((now_ns + AHEAD_NS - self.start_ns) // NS_PER_S + 1)
             actions += self.dealer.set_rate(rate, now_ns)
@@ -420,7 +360,7 @@ class RunState:
         if end_ns is not None and self.start_ns + (interval.index + 1) * NS_PER_S > end_ns:
             return []  # a part of a second says little of a rate
         dealer = self.dealer
-        seen = Seen(interval, target_qps, dealer.n_slots, dealer.backlog, dealer.busiest_cpu_pct, len(self._workers))
+        seen = Seen(interval, target_qps, dealer.n_slots, dealer.backlog, dealer.busiest_cpu_pct, len(self.places))
         text = self._saturation.second(seen)
         return [] if text is None else [self._happened(now_ns, "saturation", text)]
 
@@ -441,11 +381,15 @@ class RunState:
         return max(until_ns + int(slack_s * NS_PER_S), self._deadline_ns or 0)
 
     def _drained(self, now_ns: int) -> list[Action]:
-        """A worker is done: once all are, only their last rites remain."""
-        if not all(worker.reports_no_more or not worker.is_pressing for worker in self._workers):
+        """A worker is done: once all are, only their last rites remain. Where all are lost, but a fresh one is to come,
+        the load goes on with that.
+        """
+        if not any(worker.is_done for worker in self.places) or not all(
+            worker.reports_no_more or not worker.is_pressing for worker in self.places
+        ):
             return []
         actions: list[Action] = []
-        for worker in self._workers:
+        for worker in self.places:
             if not worker.reports_no_more:
                 actions += self._dismiss(worker)
         self.phase = Phase.DRAINING
@@ -454,7 +398,7 @@ class RunState:
 
     def _dismiss(self, worker: Worker) -> list[Action]:
         """A fresh worker comes too late: the load is over."""
-        worker.is_done = True
+        worker.is_dismissed = True
         return [Kill(worker.totals.id)]
 
     def _finish(self, now_ns: int) -> list[Action]:
@@ -468,6 +412,9 @@ class RunState:
             # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones'.
             target_qps = self.dealer.target_qps(0)
             self.tally.drop(course.n_due(self.end_ns) - self.total.started - self.total.dropped, target_qps)
+        if self.total.held:
+            text = f"{format_count(self.total.held)} iterations were held back while catching up (--catch-up)"
+            actions.append(self._happened(self.end_ns, "held_back", text))
         return actions
 
     def _settled_end_ns(self, now_ns: int) -> int:
@@ -479,23 +426,22 @@ class RunState:
         end_ns = self._end_ns()
         if end_ns is not None:
             return min(end_ns, max(now_ns, self.start_ns))
-        if not any(worker.is_done for worker in self._workers):
+        if not any(worker.is_done for worker in self.places):
             return now_ns
         nominal_ns = None if self.dealer.course is None else self.dealer.course.end_ns()
         if nominal_ns is None:
-            return max(worker.last_end_ns for worker in self._workers)
-        return max(nominal_ns, *(worker.last_start_ns for worker in self._workers))
+            return max(worker.last_end_ns for worker in self.places)
+        return max(nominal_ns, *(worker.last_start_ns for worker in self.places))
 
     def _end_of_words_ns(self) -> int:
         """When the last words were used: a plan that all of them followed is as long as it takes to start them."""
         if self.dealer.course is None:
-            return max(worker.last_end_ns for worker in self._workers)
-        last_ns = max(worker.last_start_ns for worker in self._workers)
+            return max(worker.last_end_ns for worker in self.places)
+        last_ns = max(worker.last_start_ns for worker in self.places)
         if not self.dealer.course.is_constant or self.config.qps is None:
             return last_ns
-        return max(
-            self.start_ns + int(sum(w.totals.started for w in self._workers) / self.config.qps * NS_PER_S), last_ns
-        )
+        n_started = sum(worker.totals.started for worker in self.places)
+        return max(self.start_ns + int(n_started / self.config.qps * NS_PER_S), last_ns)
 
     def _lose(self, worker: Worker, now_ns: int) -> int:
         """A worker ended before its last word. Returns how many iterations are lost with it."""
@@ -513,14 +459,17 @@ class RunState:
 
     def _stop(self, now_ns: int) -> list[Action]:
         self.phase = Phase.DRAINING
-        pressing = [worker for worker in self._workers if worker.is_pressing and not worker.reports_no_more]
+        pressing = [worker for worker in self.places if worker.is_pressing and not worker.reports_no_more]
         if pressing:
             until_ns = self._end_ns()
             self.end_ns = now_ns if until_ns is None else min(now_ns, until_ns)
         drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
         self._deadline_ns = drain_until_ns + int(OVERDUE_S * NS_PER_S)
         in_flight = sum(worker.counts.in_flight for worker in pressing if worker.counts)
-        stops = [Tell(worker.totals.id, Stop(drain_until_ns)) for worker in pressing]
+        stops: list[Action] = [Tell(worker.totals.id, Stop(drain_until_ns)) for worker in pressing]
+        for worker in self.places:
+            if not worker.reports_no_more and not worker.is_pressing:
+                stops += self._dismiss(worker)
         return [*stops, Draining(in_flight)]
 
     def _happened(self, now_ns: int, kind: str, text: str) -> Happened:

@@ -33,10 +33,12 @@ class Worker:
     is_pressing: bool = False
     is_done: bool = False
     is_gone: bool = False
+    is_dismissed: bool = False
+    """It came to take the place of another, but the load was over."""
 
     @property
     def reports_no_more(self) -> bool:
-        return self.is_done or self.is_gone
+        return self.is_done or self.is_gone or self.is_dismissed
 
 
 @dataclass(slots=True)

@@ -95,7 +95,7 @@ def _labelled(label: str, parse: Callable[[], Profile]) -> Profile:
 def contradictions(wanted: Wanted, label: Label) -> list[str]:
     """What of the load does not go together, a sentence each."""
     mistakes = []
-    paced = [name for name in ("stages", "profile", "rate_csv", "qps") if getattr(wanted, name)]
+    paced = [name for name in ("stages", "rate_csv", "qps", "profile") if getattr(wanted, name)]
     if wanted.slot_stages and paced:
         mistakes.append(
             f"{label('slot_stages')} is for unpaced runs, but {label(paced[0])} asks for a rate; give one of them"

@@ -20,7 +20,7 @@ class CpuCounts:
     prepare: Histogram = field(default_factory=Histogram)
     verify: Histogram = field(default_factory=Histogram)
     waits: int = 0
-    """Iterations that were due, with a slot free, and waited for their word."""
+    """Iterations that were due, with a slot free, and waited for their word, or for room for their reply."""
     prepare_failed: int = 0
     verify_failed: int = 0
     """Replies of which a check did not hold, or verify() raised."""

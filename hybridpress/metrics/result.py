@@ -150,8 +150,9 @@ class WorkerResult:
 class CpuTierResult:
     """What prepare() and verify() did and took, in `workers` processes of their own (0: inside the worker processes).
 
-    `waits` is how many iterations were due, with a slot free, and waited for their word; `busy_pct` the time that went
-    into both kinds of work, as a share of what the CPU workers have (0 of them: of what the event loops have).
+    `waits` is how many iterations were due, with a slot free, and waited for their word, or for room for their reply;
+    `busy_pct` the time that went into both kinds of work, as a share of what the CPU workers have (0 of them: of what
+    the event loops have).
     """
 
     workers: int
@@ -256,6 +257,8 @@ class Result:
         """Plain dicts, lists and numbers, keys as in the file ("p99.9")."""
         found = _plain(self)
         assert isinstance(found, dict)
+        if self.search is None:
+            del found["search"]
         return {"schema": found.pop("schema"), **found}
 
 

@@ -43,19 +43,19 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class CpuTier:
-    """The room that prepare() and verify() had: so many CPU workers (0: they ran on *n_loops* event loops), while
-    *load_s* passed. *n_cpus*: what the machine has; *target_qps*: None, unpaced.
+    """The room that prepare() and verify() had: so many CPU workers (0: they ran on *n_loops* event loops), for
+    *lasted_s*. *n_cpus*: what the machine has; *target_qps*: None, unpaced.
     """
 
     n_workers: int
     n_loops: int
-    load_s: float
+    lasted_s: float
     n_cpus: int
     target_qps: float | None
 
     def busy_share(self, cpu: CpuCounts) -> float:
         """How much of that room was used."""
-        room_ns = (self.n_workers or self.n_loops) * self.load_s * 1e9
+        room_ns = (self.n_workers or self.n_loops) * self.lasted_s * 1e9
         return cpu.busy_ns / room_ns if room_ns else 0.0
 
     def n_missing(self, cpu: CpuCounts) -> int:
@@ -166,7 +166,7 @@ def _busy_cpu_workers(total: Interval, tier: CpuTier | None) -> Reason | None:
         if tier.n_workers + n_missing > tier.n_cpus:
             text += f", on a machine with more than {tier.n_cpus} CPUs"
     waits = format_count(total.cpu.waits)
-    return Reason("cpu_saturated", "degraded", f"{text}; {waits} iterations waited for their word")
+    return Reason("cpu_saturated", "degraded", f"{text}; {waits} iterations waited for them")
 
 
 def _late_starts(total: Interval, conditions: Conditions) -> Reason | None:

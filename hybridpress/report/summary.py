@@ -86,8 +86,12 @@ def _qps(result: Result) -> str:
     # "+ 0.0" makes the -0.0 of a rounded error a 0.
     error_pct = round(qps.error_pct, 2) + 0.0
     sign = "+" if error_pct > 0 else ""
+    asked = f"{format_count(qps.target)}/s"
+    if not result.config.get("qps") or result.config.get("stage"):
+        # The shape of the load, and what it came to on average.
+        asked = f"{visible(str(result.config.get('profile') or ''))}, on average {asked}"
     return (
-        f"asked {format_count(qps.target)}/s, achieved {format_count(qps.achieved)}/s ({sign}{error_pct:.2f} %) "
+        f"asked {asked}, achieved {format_count(qps.achieved)}/s ({sign}{error_pct:.2f} %) "
         f"{seconds}, peak {format_count(qps.peak)}/s"
     )
 
@@ -320,6 +324,6 @@ def _cpu_tier(result: Result) -> Iterator[RenderableType]:
             )
     if tier.unverified:
         parts.append(f"{format_count(tier.unverified)} replies not verified in time")
-    if tier.workers and tier.prepare_ms.count:
-        parts.append(f"{format_count(tier.waits)} iterations waited for their word")
+    if tier.workers:
+        parts.append(f"{format_count(tier.waits)} iterations waited for them")
     yield _text("; ".join(parts), "dim")

@@ -107,6 +107,25 @@ def test_what_waited_goes_to_the_others() -> None:
     assert box.workers[0].backlog < 50
 
 
+def test_a_worker_that_says_nothing() -> None:
+    """One that is stopped altogether does not even report: after a while the others have its share."""
+    balance = Balance([4, 4])
+    started = [0, 0]
+    weights = None
+    for tick in range(1, 30):
+        for worker in range(2):
+            if tick <= 10 or worker == 0:
+                started[worker] += 100
+                counts = Counts(worker, tick * TICK_NS, started[worker], started[worker] - 1, 0, 1, 0, tick * 10**7)
+                balance.counted(counts, 2_000)
+        moves = balance.decide(2_000, tick * TICK_NS)
+        if moves.weights is not None:
+            weights, when = moves.weights, tick
+            assert moves.given_up[1] >= 600
+    assert weights == (1_000, 0)
+    assert when <= 18
+
+
 def test_a_worker_that_recovers_gets_its_share_back() -> None:
     """When nothing slows it any more, its share comes back, bit by bit."""
     box = Box(2_000, [Made(4_000), Made(4_000)])

@@ -21,4 +21,9 @@ class Stamps(Press):
 
 def read(folder: Path) -> list[int]:
     """All starts, in order, ns on CLOCK_MONOTONIC."""
-    return sorted(int(line) for file in folder.iterdir() for line in file.read_text().split())
+    return sorted(at_ns for file in folder.iterdir() for at_ns in of(file))
+
+
+def of(file: Path) -> list[int]:
+    """The starts of one worker, in order."""
+    return sorted(map(int, file.read_text().split()))

@@ -8,7 +8,6 @@ import re
 import signal
 import textwrap
 import time
-from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -98,14 +97,14 @@ def test_every_word_and_every_reply(made: Path, n_cpu_workers: int, pace: list[s
     assert found["errors"] == found["events"] == []
 
 
-@pytest.mark.parametrize("n_cpu_workers", ["0", "1", "2"])
+@pytest.mark.parametrize("n_cpu_workers", ["0", "1", "3"])
 def test_the_words_are_the_same_with_and_without(made: Path, n_cpu_workers: str) -> None:
-    """The seed alone says which words are pressed, and in which order they are drawn: not where they are prepared."""
+    """The seed alone says which words are pressed, and in which order: not where they are prepared."""
     into = made.parent / "words"
-    args = ["--iterations", "200", "--processes", "1", "--concurrent", "3", "--seed", "7", "--qps", "1000"]
+    args = ["--iterations", "200", "--processes", "1", "--concurrent", "1", "--seed", "7", "--qps", "1000"]
     press(made, *args, "--param", f"into={into}", *where(n_cpu_workers))
     draw = random.Random("7/0").random
-    assert Counter(map(int, into.read_text().split())) == Counter(int(draw() * 100) for _ in range(200))
+    assert list(map(int, into.read_text().split())) == [int(draw() * 100) for _ in range(200)]
 
 
 @pytest.mark.parametrize("n_cpu_workers", ["0", "1"])

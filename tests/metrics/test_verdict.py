@@ -110,7 +110,7 @@ def test_the_worst_counts() -> None:
 
 # CPU work
 
-TIER = CpuTier(n_workers=1, n_loops=2, load_s=10.0, n_cpus=4, target_qps=900.0)
+TIER = CpuTier(n_workers=1, n_loops=2, lasted_s=10.0, n_cpus=4, target_qps=900.0)
 
 
 def worked(n: int, each_ms: float, *, waits: int = 0) -> Interval:
@@ -128,7 +128,7 @@ def test_cpu_workers_are_the_limit() -> None:
     # 900/s of 9 ms each are 8.1 cores of work; at 80 % that is 11 workers
     assert reason.text == (
         "CPU workers are the limit: 10 more would hold this QPS, on a machine with more than 4 CPUs; "
-        "900 iterations waited for their word"
+        "900 iterations waited for them"
     )
 
 

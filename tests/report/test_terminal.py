@@ -431,13 +431,13 @@ def test_workers(cpu_pct: list[int], says: str) -> None:
 def test_cpu_work(n_workers: int, says: str) -> None:
     """Told are where it was done, how busy that was, what it took, what failed and what waited."""
     cpu = CpuCounts(histogram_of(1, 2), histogram_of(360), waits=7, prepare_failed=1, unverified=4)
-    tier = CpuTier(n_workers, n_loops=2, load_s=3.0, n_cpus=4, target_qps=None)
+    tier = CpuTier(n_workers, n_loops=2, lasted_s=3.0, n_cpus=4, target_qps=None)
     conditions = replace(FINE, cpu_tier=tier)
     n_lost = 3 * n_workers
     shown = summary(result_of([second(0, cpu=cpu)] * 1, conditions=conditions, n_cpu_workers_lost=n_lost))
     assert says in " ".join(shown.split())
     assert "4 replies not verified in time" in " ".join(shown.split())
-    assert ("7 iterations waited for their word" in " ".join(shown.split())) == (n_workers > 0)
+    assert ("7 iterations waited for them" in " ".join(shown.split())) == (n_workers > 0)
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -41,7 +41,7 @@ Item = tuple[int, Any, bool]
 @dataclass(slots=True)
 class Batch:
     """A batch, from when it is put together until its answer has come: *numbers* of words to prepare, or *items* to
-    verify, the first of which is reply number *first*.
+    verify. *first* is the place of its first one among all words drawn, or all replies handed over.
     """
 
     numbers: array[int] | None = None
@@ -66,7 +66,10 @@ class Batch:
     def split(self) -> list[Batch]:
         """The same in batches of one."""
         if self.numbers is not None:
-            return [Batch(array("q", [number]), n_deaths=self.n_deaths) for number in self.numbers]
+            return [
+                Batch(array("q", [number]), None, first, self.n_deaths)
+                for first, number in enumerate(self.numbers, self.first)
+            ]
         return [Batch(None, [item], self.first, self.n_deaths) for item in self.items or []]
 
 

@@ -1,6 +1,6 @@
 """All that a load worker has of the CPU tier: a stock of words that are ready, and replies that wait to be verified.
 
-Words are drawn in the order of the table, prepared by whichever CPU worker has time, and handed out as they come back.
+Words are drawn in the order of the table, prepared by whichever CPU worker has time, and handed out in that order.
 How many are wanted follows the pace: what is due within the next `AHEAD_NS`, within bounds of number and of bytes.
 Replies wait in a backlog with bounds of its own; when it is full, no iteration begins until some were verified.
 """
@@ -106,6 +106,9 @@ class Tier:
         self._dispatcher = Dispatcher(loop, doors, self._next_batch, self._answered, self._give_up)
         self._preparing, self._verifying = Cost(), Cost()
         self._ready: deque[tuple[int, Any]] = deque()
+        self._early: dict[int, tuple[Sequence[int], Sequence[Any]]] = {}
+        """Words that came back before others that were drawn before them, by the place of the first."""
+        self._n_drawn = self._n_in_order = 0
         self._n_preparing = 0
         self._backlog: deque[Item] = deque()
         self._n_verifying = 0
@@ -263,8 +266,11 @@ class Tier:
                 self._has_run_out = True
             else:
                 numbers.append(number)
+        if not numbers:
+            return None
         self._n_preparing += len(numbers)
-        return Batch(numbers) if numbers else None
+        self._n_drawn += len(numbers)
+        return Batch(numbers, first=self._n_drawn - len(numbers))
 
     def _take_replies(self) -> Batch:
         first = self._n_given - len(self._backlog)
@@ -280,7 +286,7 @@ class Tier:
             assert batch.numbers is not None
             self._preparing.saw(len(batch), duration_ns, n_bytes)
             self._recorder.prepare_ns.extend(answer.durations_ns)
-            self._put(batch.numbers, answer.words)
+            self._put(batch.first, batch.numbers, answer.words)
         else:
             self._verifying.saw(len(batch), duration_ns, batch.n_bytes)
             self._recorder.verify_ns.extend(answer.durations_ns)
@@ -288,16 +294,21 @@ class Tier:
 
     def _give_up(self, batch: Batch, error: Error) -> None:
         if batch.numbers is not None:
-            self._put(batch.numbers, [Unprepared(error)] * len(batch))
+            self._put(batch.first, batch.numbers, [Unprepared(error)] * len(batch))
         else:
             n_newly_failed = sum(not has_failed for _, _, has_failed in batch.items or ())
             self._verified(len(batch), len(batch), n_newly_failed, Notes(), [error] * len(batch))
 
-    def _put(self, numbers: Sequence[int], words: Sequence[Any]) -> None:
+    def _put(self, first: int, numbers: Sequence[int], words: Sequence[Any]) -> None:
+        """Put words into the stock, with those that waited for them: the order is the one in which they were drawn."""
         was_starved = self.gate.is_starved
-        self._n_preparing -= len(words)
-        self._ready.extend(zip(numbers, words, strict=True))
-        self.gate.n_free += len(words)
+        self._early[first] = numbers, words
+        while (found := self._early.pop(self._n_in_order, None)) is not None:
+            self._ready.extend(zip(*found, strict=True))
+            n_words = len(found[0])
+            self._n_in_order += n_words
+            self._n_preparing -= n_words
+            self.gate.n_free += n_words
         self._mark()
         self._let_begin(was_starved=was_starved)
 

@@ -101,6 +101,20 @@ def test_words_come_in_the_order_drawn() -> None:
     assert found
 
 
+def test_words_that_overtake_wait() -> None:
+    """Of two CPU workers the second may be done first: its words come after the first one's all the same."""
+    tier, hand = tier_of(numbers())
+    gate = tier.over(OpenGate(None))
+    first, second = hand.out
+    hand.room = 0
+    hand.out = [second, *first.split()[::-1]]
+    for n_left in range(len(first), 0, -1):
+        answer(tier, hand)
+        assert gate.is_starved, n_left
+    answer(tier, hand)
+    assert [tier.pop()[0] for _ in range(gate.n_free)] == list(range(len(first) + len(second)))
+
+
 @pytest.mark.parametrize(("rate", "n_wanted"), [(1_000, 250), (100, 25), (1, 1), (0.01, 1), (10**6, MAX_ITEMS)])
 def test_the_stock_follows_the_pace(rate: float, n_wanted: int) -> None:
     """Ready is what is due within the look-ahead, at least one word, and no more than the bound."""
