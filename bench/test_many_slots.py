@@ -33,6 +33,7 @@ from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd
 from hybridpress.ipc.messages import Begin, Ready, Stop
 from hybridpress.press import Press
 from hybridpress.scenario import shape_of
+from hybridpress.vocab.supply import Supply
 from hybridpress.worker.process import Seat, work
 
 N_SLOTS = 10_000
@@ -125,7 +126,17 @@ def preparing(config: RunConfig) -> Any:
         press = Held()
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
-            work(Seat(worker, config, press, shape_of(press), [], range(config.concurrent)), channel)
+            work(
+                Seat(
+                    worker,
+                    config,
+                    press,
+                    shape_of(press),
+                    Supply(config.policy, [config.concurrent], 1),
+                    range(config.concurrent),
+                ),
+                channel,
+            )
 
         return 0, be_worker
 

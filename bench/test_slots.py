@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,9 +24,16 @@ from hybridpress.load.plan import Leg
 from hybridpress.load.profile import constant
 from hybridpress.metrics.interval import Health
 from hybridpress.metrics.recorder import Recorder
+from hybridpress.mixed import MixedPress, Share
+from hybridpress.parts import mixed_config, run_parts
 from hybridpress.press import Press, check
 from hybridpress.units import NEVER_NS
+from hybridpress.vocab.policy import Policy
+from hybridpress.vocab.supply import Supply
+from hybridpress.worker.drawn import Drawing, DrawnPress
 from hybridpress.worker.gate import Gate, OpenGate
+from hybridpress.worker.groups import MixedSlots
+from hybridpress.worker.mix import PartsClients, PartTrace
 from hybridpress.worker.slots import Slots, SlotTrace
 
 N_ITERATIONS = 100_000
@@ -69,26 +77,53 @@ class State:
     """A worker's slots on a loop of their own, about to begin."""
 
     loop: asyncio.AbstractEventLoop
-    slots: Slots
-    clients: Clients
+    recorder: Recorder
+    slots: Slots | MixedSlots
+    clients: Clients | PartsClients
 
 
-async def _make(press: Press, n_slots: int, words: list[Any], *, paced: bool) -> tuple[Slots, Clients]:
+async def _make(press: Press, n_slots: int, words: list[Any], *, paced: bool) -> tuple[Slots, Clients, Recorder]:
     recorder = Recorder(paced=paced)
     clients = Clients(HttpSettings(), SlotTrace(recorder))
     takes_word = bool(words)
     slots = Slots(press, range(n_slots), 0, clients, recorder, words=words, takes_word=takes_word, seed=1)
-    return slots, clients
+    return slots, clients, recorder
 
 
-async def _run(slots: Slots, gate: Gate) -> None:
+async def _make_drawn(
+    press: Press, n_slots: int, words: list[Any], *, how: str, paced: bool
+) -> tuple[Slots, Clients, Recorder]:
+    """Slots whose words are drawn in another way than at random."""
+    recorder = Recorder(paced=paced)
+    clients = Clients(HttpSettings(), SlotTrace(recorder))
+    supply = Supply(Policy(how), [n_slots], 1)  # type: ignore[arg-type]  # one of them
+    supply.fill(words)
+    drawn = DrawnPress(press, Drawing(supply, 0, lambda: None))
+    slots = Slots(drawn, range(n_slots), 0, clients, recorder, words=words, takes_word=False, seed=1)
+    return slots, clients, recorder
+
+
+async def _make_mix(
+    press: Press, n_slots: int, words: list[Any], *, paced: bool
+) -> tuple[MixedSlots, PartsClients, Recorder]:
+    """Slots that run three parts, 7:2:1."""
+    shares = {press: Share(7, name="a"), Nothing(): Share(2, name="b"), Nothing(): Share(1, name="c")}
+    mixed = MixedPress(shares, concurrent=n_slots, processes=1)
+    parts = run_parts(mixed, mixed_config(mixed, {}), {})
+    parts[0].supply.fill(words)
+    recorder = Recorder(paced=paced)
+    clients = PartsClients({part.name: Clients(HttpSettings(), PartTrace(recorder, part.name)) for part in parts})
+    return MixedSlots(parts, range(n_slots), 0, clients, recorder, lambda _: None), clients, recorder
+
+
+async def _run(slots: Slots | MixedSlots, gate: Gate) -> None:
     slots.open()
     slots.follow(gate)
     while slots.gate.due_ns != NEVER_NS or slots.running_since_ns():
         await asyncio.sleep(0.001)
 
 
-async def _end(slots: Slots, clients: Clients) -> None:
+async def _end(slots: Slots | MixedSlots, clients: Clients | PartsClients) -> None:
     await slots.drain(now_ns() + 10**9)
     await clients.close()
 
@@ -109,12 +144,15 @@ def bench_of(
     gate: Callable[[int], Gate] = OpenGate,
     words: list[Any] | None = None,
     fails: bool = False,
+    make: Callable[..., Any] | None = None,
 ) -> Bench:
     """*n* iterations of *press* in *n_slots* slots of one process."""
 
     def set_up() -> State:
         loop = uvloop.new_event_loop()
-        return State(loop, *loop.run_until_complete(_make(press(), n_slots, words or [], paced=gate is overdue)))
+        making = (make or _make)(press(), n_slots, words or [], paced=gate is overdue)
+        slots, clients, recorder = loop.run_until_complete(making)
+        return State(loop, recorder, slots, clients)
 
     def run(state: State) -> None:
         state.loop.run_until_complete(_run(state.slots, gate(n)))
@@ -122,10 +160,15 @@ def bench_of(
     def count(state: State) -> None:
         state.loop.run_until_complete(_end(state.slots, state.clients))
         state.loop.close()
-        found = state.slots.recorder.flush(0, None, [], Health())
+        found = state.recorder.flush(0, None, [], Health())
         assert (found.started, found.failed) == (n, n if fails else 0)
 
     return lambda n_rounds: measure(name, n_rounds, n, run, set_up, count)
+
+
+def in_way(how: str) -> Callable[..., Any]:
+    """Slots whose words are drawn *how*."""
+    return partial(_make_drawn, how=how)
 
 
 BENCHES = [
@@ -133,6 +176,9 @@ BENCHES = [
     bench_of("nothing, 100 slots", Nothing, 100),
     bench_of("nothing, 100 slots, paced, overdue", Nothing, 100, gate=overdue),
     bench_of("a word, 100 slots", WithWord, 100, words=list(range(1_000))),
+    bench_of("a word in order, 100 slots", WithWord, 100, words=list(range(1_000)), make=in_way("sequential")),
+    bench_of("a word once, 100 slots", WithWord, 100, words=list(range(2 * N_ITERATIONS)), make=in_way("once")),
+    bench_of("a mix of three, 100 slots", WithWord, 100, words=list(range(1_000)), make=_make_mix),
     bench_of("a check that holds, 100 slots", Checks, 100),
     bench_of("one turn of the loop, 1 slot", OneTurn),
     bench_of("one turn of the loop, 100 slots", OneTurn, 100),

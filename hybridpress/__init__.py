@@ -10,22 +10,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 from hybridpress.load.profile import constant, curve, hold, ramp, sine, spike, steps
+from hybridpress.mixed import MixedPress, Share
 from hybridpress.press import Press, check, step
+from hybridpress.vocab import Vocab, access_log, csv, jsonl, lines, repeat, rows, sql
 
 if TYPE_CHECKING:
     from hybridpress.metrics.result import Result
 
 __all__ = [
+    "MixedPress",
     "Press",
     "Result",
+    "Share",
+    "Vocab",
     "__version__",
+    "access_log",
     "check",
     "constant",
+    "csv",
     "curve",
     "hold",
+    "jsonl",
+    "lines",
     "ramp",
+    "repeat",
+    "rows",
     "sine",
     "spike",
+    "sql",
     "step",
     "steps",
 ]

@@ -12,7 +12,7 @@ import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from hybridpress.errors import UsageError
 from hybridpress.load.profile import Profile
@@ -34,6 +34,7 @@ from hybridpress.settings import (
     parse_writable_file,
 )
 from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s, parse_share
+from hybridpress.vocab import policy
 
 DEFAULT_DURATION_S = 30.0
 
@@ -204,6 +205,36 @@ class RunConfig:
     seed: int | None = _knob(
         None, Knob("seed", parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
     )
+    draw: str = _knob(
+        "random",
+        Knob(
+            "draw",
+            one_of(*get_args(policy.Name)),
+            "How words are drawn: random, sequential, shuffle, partitioned, per_slot, once.",
+            "HOW",
+            "random",
+        ),
+    )
+    exhausted: str | None = _knob(
+        None,
+        Knob(
+            "exhausted",
+            one_of(*get_args(policy.Exhausted)),
+            "After the last word: recycle (begin again), stop (end the run), fail (end it, and exit with 1).",
+            "WHAT",
+            "recycle; with --draw once stop",
+        ),
+    )
+    lost_words: str = _knob(
+        "report",
+        Knob(
+            "lost_words",
+            one_of(*get_args(policy.InFlight)),
+            "Words that a killed worker was at, where each is used once: report them, or draw them again.",
+            "report|again",
+            "report",
+        ),
+    )
     cookies: bool = _knob(False, Knob("cookies", parse_flag, "Each slot keeps the cookies it is sent.", is_flag=True))
     insecure: bool = _knob(
         False, Knob("insecure", parse_flag, "TLS: do not verify the server's certificate.", is_flag=True)
@@ -248,6 +279,8 @@ class RunConfig:
         False, Knob("quiet", parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
     )
 
+    own_slots: tuple[int, ...] = ()
+    """Of a mix: how many of `concurrent` are which part's own. Each of these groups is dealt to all workers."""
     slot_profile: Profile | None = None
     """How many slots press over time, where --slot-stage says so; `concurrent` is then the most of them."""
 
@@ -323,6 +356,11 @@ class RunConfig:
                 f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
                 "every process needs a slot of its own; ask for fewer processes or more slots"
             )
+        try:
+            self.policy  # noqa: B018 (says what is wrong with it)
+        except UsageError as error:
+            name = "exhausted" if self.exhausted is not None else "draw"
+            mistakes += [f"{label(name)} cannot be: {mistake}" for mistake in error.mistakes]
         if self.insecure and self.ca_file:
             mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
         if self.local_addresses and (self.host or "").startswith("http+unix"):
@@ -334,12 +372,18 @@ class RunConfig:
         changes: dict[str, Any] = {}
         if not self.processes:
             changes["processes"] = min(n_cpus(), self.concurrent)
-        if self.duration_s is None and self.iterations is None:
-            load = self.slot_profile or self.profile
+        load = self.slot_profile or self.profile
+        is_endless = load is None or load.is_endless
+        if self.duration_s is None and self.iterations is None and not (is_endless and self.draw == "once"):
             changes["duration_s"] = DEFAULT_DURATION_S if load is None or load.is_endless else load.duration_s
         if self.seed is None:
             changes["seed"] = random.SystemRandom().randrange(2**31)
         return dataclasses.replace(self, **changes)
+
+    @property
+    def is_ended_by_words(self) -> bool:
+        """Whether nothing but the last word ends the run."""
+        return self.duration_s is None and self.iterations is None
 
     @property
     def is_paced(self) -> bool:
@@ -351,18 +395,23 @@ class RunConfig:
         return None if self.profile is None else self.profile.peak_rate
 
     @property
+    def policy(self) -> policy.Policy:
+        """How words are drawn."""
+        return policy.Policy(self.draw, self.exhausted, self.lost_words)  # type: ignore[arg-type]  # parsed to these
+
+    @property
     def slots_by_worker(self) -> list[int]:
         """How many slots each worker has."""
-        return deal(self.concurrent, [1] * self.processes)
+        groups = [n for n in (self.concurrent - sum(self.own_slots), *self.own_slots) if n]
+        return [sum(shares) for shares in zip(*(deal(n, [1] * self.processes) for n in groups), strict=True)]
 
     @property
     def n_planned(self) -> int | None:
-        """How many iterations the plan holds; None when only the time limits them, or chance decides."""
+        """How many iterations the plan holds; None when only the time or the words limit them, or chance decides."""
         if self.iterations is not None:
             return self.iterations
-        if self.profile is None or self.arrivals == "poisson":
+        if self.profile is None or self.arrivals == "poisson" or self.duration_s is None:
             return None
-        assert self.duration_s is not None
         return self.profile.n_arrivals(self.duration_s)
 
     def as_settings(self) -> dict[str, Any]:

@@ -131,8 +131,10 @@ class Press:
     """What relative URLs are relative to."""
     params: Mapping[str, Any] = {}
     """What was given with --param KEY=VALUE."""
-    vocab_list: list[Any]
-    """The word table, for a press() that draws from it by itself."""
+    vocab_list: Any
+    """The word table, for a press() that draws from it by itself: a list, or as good as one. A constructor may fill it
+    by hand, where there is no vocab().
+    """
     slot: int = -1
     """This slot's number, from 0, over all workers."""
     worker: int = -1
@@ -153,9 +155,15 @@ class Press:
                 setattr(self, name, value)
         self.settings = {name: value for name, value in given.items() if value is not None}
 
-    def vocab(self) -> Any:
-        """The word table: return or yield words (any picklable values). Called once, before the load."""
-        return None
+    if TYPE_CHECKING:
+        # A method, or the words themselves: `vocab = csv("users.csv")`.
+        vocab: Any
+    else:
+
+        def vocab(self):
+            """The word table: return or yield words (any picklable values), or a source such as `csv(…)`. Called once,
+            before the load.
+            """
 
     def prepare(self, word: Any) -> Any:
         """CPU work on a word before its iteration: what it returns is what press() gets instead.

@@ -14,9 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hybridpress.errors import ScenarioError
+from hybridpress.errors import ScenarioError, UsageError
+from hybridpress.mixed import MixedPress, can_press, classes_of_parts
 from hybridpress.press import Press
-from hybridpress.vocab.table import collect
+from hybridpress.vocab.table import Table, build_table
 
 _MODULE_PREFIX = "hybridpress_scenario_"
 _PACKAGE_DIR = str(Path(__file__).parent)
@@ -113,29 +114,38 @@ def shape_of(press: Press) -> Shape:
     )
 
 
-def words_of(press: Press, shape: Shape) -> list[Any]:
+def words_of(press: Press, shape: Shape) -> Table:
     """The word table of *press*, also put into its `vocab_list`; empty when it has none and press() takes no word.
 
     Raises:
-        ScenarioError: vocab() raised, gave nothing, or gave no words.
+        ScenarioError: vocab() raised, gave nothing, or gave no words; a source of words cannot be read.
     """
     name = type(press).__name__
-    has_vocab = type(press).vocab is not Press.vocab
+    has_vocab = "vocab" in vars(press) or type(press).vocab is not Press.vocab
     try:
-        words = collect(press.vocab() if callable(press.vocab) else press.vocab)
+        words = build_table(press.vocab() if callable(press.vocab) else press.vocab, _dir_of(press))
+    except UsageError as error:
+        raise ScenarioError(error.mistakes) from error
     except Exception as error:
         raise ScenarioError(f"{name}.vocab() raised {told(error)}") from error
     if words is None:
-        words = list(getattr(press, "vocab_list", ()))  # a constructor may have forgotten ours
+        by_hand = getattr(press, "vocab_list", None)  # a constructor may have forgotten ours
+        words = (build_table(by_hand, _dir_of(press)) if by_hand else None) or []
     press.vocab_list = words
-    if not words and has_vocab:
+    if not len(words) and has_vocab:
         raise ScenarioError(f"{name}.vocab() is empty: there is no word to press with")
-    if not words and shape.takes_word:
+    if not len(words) and shape.takes_word:
         raise ScenarioError(
             f"{_where(press.press)}: {name}.press() takes a word, but there is no vocab(); "
             "write one, or press() without a word"
         )
     return words
+
+
+def _dir_of(press: Press) -> Path:
+    """Where the scenario's file is."""
+    file = sys.modules[type(press).__module__].__dict__.get("__file__")
+    return Path(file).absolute().parent if file else Path.cwd()
 
 
 def told(error: BaseException) -> str:
@@ -174,6 +184,8 @@ def is_user_file(file_name: str) -> bool:
 def _import(path: Path) -> Any:
     global is_loading
     module_name = _MODULE_PREFIX + path.stem
+    while (known := sys.modules.get(module_name)) is not None and known.__file__ != str(path):
+        module_name += "_"  # a file of the same name in another directory
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise ScenarioError(f'"{path}" is not a Python file; a scenario\'s name ends in .py')
@@ -197,7 +209,7 @@ def _pick(module: Any, path: Path, class_name: str) -> type[Press]:
     presses = {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, Press) and value is not Press
+        if isinstance(value, type) and issubclass(value, Press) and value not in {Press, MixedPress}
     }
     if class_name:
         if class_name in presses:
@@ -206,7 +218,11 @@ def _pick(module: Any, path: Path, class_name: str) -> type[Press]:
         raise ScenarioError(f"{path} has no Press named {class_name}; it has {found}")
     different = list(dict.fromkeys(presses.values()))
     own = [value for value in different if value.__module__ == module.__name__]
-    candidates = [value for value in own or different if value.press is not Press.press] or own
+    candidates = [value for value in own or different if can_press(value)] or own
+    mixed = {
+        part for value in candidates if issubclass(value, MixedPress) for part in classes_of_parts(value) - {value}
+    }
+    candidates = [value for value in candidates if value not in mixed] or candidates
     if not candidates:
         raise ScenarioError(f"{path} has no scenario: no class in it is a subclass of hybridpress.Press")
     if len(candidates) > 1:

@@ -22,7 +22,7 @@ FRONT = "__init__"
 MAY_IMPORT = {
     room: set(rooms.split())
     for room, rooms in {
-        "__init__": "errors load metrics press",
+        "__init__": "errors load metrics mixed press vocab",
         "__main__": "cli",
         "errors": "",
         "clock": "",
@@ -35,19 +35,21 @@ MAY_IMPORT = {
         "clients": "errors clock hot",
         "vocab": "errors units load",
         "press": "errors clock clients vocab",
-        "scenario": "errors press vocab",
+        "mixed": "errors press units",
+        "scenario": "errors mixed press vocab",
+        "parts": "config errors load mixed press scenario vocab",
         "settings": "errors load machine",
-        "config": "errors machine settings units load metrics",
+        "config": "errors machine settings units load metrics vocab",
         "ipc": "errors load metrics config",
-        "worker": "errors clock hot machine units load metrics clients vocab press scenario config ipc",
+        "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
         "coordinator": "errors clock control units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "errors units metrics config",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
-        "run": "errors clock control hot machine settings units load metrics clients vocab press scenario config ipc "
-        "worker coordinator report web cluster target",
-        "cli": "errors control hot units metrics press scenario config report target run",
+        "run": "errors clock control hot machine settings units load metrics clients vocab press mixed parts scenario "
+        "config ipc worker coordinator report web cluster target",
+        "cli": "errors control hot units metrics mixed press scenario config report target run",
     }.items()
 }
 

@@ -73,6 +73,41 @@ def test_a_base_without_press_is_no_candidate(write: Callable[..., str]) -> None
     assert type(load(name)).__name__ == "QueryVm"
 
 
+MIX = """
+from hybridpress import MixedPress
+class Base(Press):
+    async def press(self):
+        pass
+class A(Base):
+    pass
+class B(Base):
+    pass
+class Mix(MixedPress):
+    parts = {A: 1, B: 2}
+"""
+
+
+def test_a_mix_stands_for_its_parts(write: Callable[..., str]) -> None:
+    """Of a mix and its parts in one file, the mix is meant; each part can still be named."""
+    name = write(HEAD + MIX)
+    assert type(load(name)).__name__ == "Mix"
+    assert type(load(f"{name}:B")).__name__ == "B"
+
+
+def test_a_scenario_beside_a_mix(write: Callable[..., str]) -> None:
+    """A press that is no part of the mix is another scenario."""
+    name = write(HEAD + MIX + "class C(Base):\n    pass\n")
+    assert mistake(name) == "query.py has several scenarios (Mix, C); name one: query.py:Mix"
+
+
+def test_files_of_one_name(write: Callable[..., str]) -> None:
+    """Two files of one name are two scenarios, each told by its own path."""
+    Path("other").mkdir()
+    first, second = load(write(ONE)), load(write(ONE, "other/query.py"))
+    assert type(first) is not type(second)
+    assert [label_of(press) for press in (first, second)] == ["query.py:QueryVm", "other/query.py:QueryVm"]
+
+
 def test_a_scenario_without_press_is_one_all_the_same(write: Callable[..., str]) -> None:
     """When there is no other, the one without press() is meant: what it lacks is said later."""
     assert type(load(write(HEAD + "class Empty(Press):\n    pass\n"))).__name__ == "Empty"

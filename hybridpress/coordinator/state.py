@@ -63,6 +63,8 @@ class RunState:
     n_workers_lost: int = 0
     n_cpu_workers_lost: int = 0
     is_interrupted: bool = False
+    is_out_of_words: bool = False
+    """Whether a worker ended because there were no more words for it."""
     suspended_ns: int = 0
     """For how long the whole machine stood still since the workers were asked for."""
     broken: str | None = None
@@ -187,6 +189,7 @@ class RunState:
                 return self._complete(now_ns)
             case Done():
                 self.tally.done(worker, report)
+                self.is_out_of_words |= report.is_out_of_words
                 return self._complete(now_ns) + self._drained(now_ns)
             case Broken():
                 self._complaints.append(report.text)
@@ -402,9 +405,10 @@ class RunState:
         """Nothing more will be heard: settle the end, and what was due before it and never started."""
         self.end_ns = self._settled_end_ns(now_ns)
         self.phase = Phase.OVER
+        self._is_cut |= self.is_out_of_words
         actions = self._complete(now_ns)
         course = self.dealer.course
-        if course is not None and self._has_lost:
+        if course is not None and self._has_lost and not self.is_out_of_words:
             # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones'.
             target_qps = self.dealer.target_qps(0)
             self.tally.drop(course.n_due(self.end_ns) - self.total.started - self.total.dropped, target_qps)
@@ -417,6 +421,8 @@ class RunState:
         """The end of the load: the time limit or the interrupt, else the plan's own end or the last iteration's, or the
         last loss of a worker.
         """
+        if self.is_out_of_words and not self.is_interrupted:
+            return self._end_of_words_ns()
         end_ns = self._end_ns()
         if end_ns is not None:
             return min(end_ns, max(now_ns, self.start_ns))
@@ -426,6 +432,16 @@ class RunState:
         if nominal_ns is None:
             return max(worker.last_end_ns for worker in self.places)
         return max(nominal_ns, *(worker.last_start_ns for worker in self.places))
+
+    def _end_of_words_ns(self) -> int:
+        """When the last words were used: a plan that all of them followed is as long as it takes to start them."""
+        if self.dealer.course is None:
+            return max(worker.last_end_ns for worker in self.places)
+        last_ns = max(worker.last_start_ns for worker in self.places)
+        if not self.dealer.course.is_constant or self.config.qps is None:
+            return last_ns
+        n_started = sum(worker.totals.started for worker in self.places)
+        return max(self.start_ns + int(n_started / self.config.qps * NS_PER_S), last_ns)
 
     def _lose(self, worker: Worker, now_ns: int) -> int:
         """A worker ended before its last word. Returns how many iterations are lost with it."""

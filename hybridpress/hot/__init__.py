@@ -16,6 +16,7 @@ else:
     except ImportError:
         from hybridpress.hot import pure as twin
 
+NoWordError = twin.NoWordError
 StepBase = twin.StepBase
 RecorderBase = twin.RecorderBase
 SlotsBase = twin.SlotsBase

@@ -18,7 +18,7 @@ from posix.time cimport clock_gettime, clockid_t, timespec
 
 from asyncio import CancelledError, InvalidStateError
 
-from hybridpress.hot.pure import ALONE_NS, give_way, uncancel
+from hybridpress.hot.pure import ALONE_NS, NoWordError, give_way, uncancel
 
 cdef extern from *:
     """
@@ -152,6 +152,9 @@ async def turns(SlotBase slot):
         except BaseException as error:
             is_cut = isinstance(error, (GeneratorExit, CancelledError))
             if is_cut and (group.is_given_up() or isinstance(error, GeneratorExit)):
+                return
+            if isinstance(error, NoWordError):
+                group.started_ns.data.as_longlongs[index] = -start
                 return
             slot.fail(error)
             if isinstance(error, CancelledError):

@@ -69,6 +69,10 @@ class RecorderBase:
 # The turn of a slot
 
 
+class NoWordError(BaseException):
+    """There is no word for the iteration that was to begin, and will be none: it has not begun, and the slot ends."""
+
+
 class SlotsBase:
     """What the slots of a worker share in their turns."""
 
@@ -129,6 +133,9 @@ async def turns(slot: SlotBase) -> None:
             is_cut = isinstance(error, GeneratorExit | asyncio.CancelledError)
             if is_cut and (group.is_given_up() or isinstance(error, GeneratorExit)):
                 return  # given up: it has not ended
+            if isinstance(error, NoWordError):
+                started_ns[index] = -start
+                return
             slot.fail(error)
             if isinstance(error, asyncio.CancelledError):
                 uncancel()

@@ -137,13 +137,15 @@ class Measured:
 class Done:
     """The worker's last word: the rest of what it measured, with what was due and never started as `dropped`.
 
-    *last_start_ns* and *last_end_ns* are 0 when nothing was started, or nothing ended.
+    *last_start_ns* and *last_end_ns* are 0 when nothing was started, or nothing ended. *is_out_of_words*: it ended
+    because there were no more words for it.
     """
 
     worker: int
     interval: Interval
     last_start_ns: int
     last_end_ns: int
+    is_out_of_words: bool = False
 
 
 @dataclass(frozen=True, slots=True)

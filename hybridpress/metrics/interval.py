@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.histogram import Histogram
+from hybridpress.metrics.parts import PartCounts
 
 ErrorKey = tuple[str, str]
 
@@ -105,6 +106,8 @@ class Interval:
     steps: dict[str, StepCounts] = field(default_factory=dict)
     checks: dict[str, CheckCounts] = field(default_factory=dict)
     errors: dict[ErrorKey, ErrorCounts] = field(default_factory=dict)
+    parts: dict[str, PartCounts] = field(default_factory=dict)
+    """Of a mix, by the names of its parts."""
     health: Health = field(default_factory=Health)
     cpu: CpuCounts = field(default_factory=CpuCounts)
 
@@ -133,6 +136,8 @@ class Interval:
             self.steps.setdefault(name, StepCounts()).merge(step)
         for name, check in other.checks.items():
             self.checks.setdefault(name, CheckCounts()).merge(check)
+        for name, part in other.parts.items():
+            self.parts.setdefault(name, PartCounts()).merge(part)
         for key, error in other.errors.items():
             if (mine := self.errors.get(key)) is not None:
                 mine.merge(error)

@@ -14,6 +14,7 @@ from hybridpress.hot import RecorderBase, StepBase
 from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.histogram import Times
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, ErrorKey, Health, Interval, StepCounts
+from hybridpress.metrics.parts import PartsRecorder
 from hybridpress.units import NEVER_NS
 
 MAX_ERROR_KINDS = 100
@@ -66,6 +67,8 @@ class Recorder(RecorderBase):
         self.last_end_ns = 0
         self.checks: dict[str, CheckCounts] = {}
         """Checks of this interval, by name; always the same dict."""
+        self.parts: PartsRecorder | None = None
+        """Of a mix: which part each iteration is of."""
         self.cpu: CpuRecorder | None = None
         """Where prepare() and verify() are noted, in a run that has them."""
         self._steps: dict[str, StepRecorder] = {}
@@ -151,6 +154,8 @@ class Recorder(RecorderBase):
         else:
             interval.response.merge(interval.service)
             interval.lateness.add_zeros(len(service))
+        if self.parts is not None:
+            interval.parts = self.parts.take(service + lateness if self.paced else service)
         interval.steps = {name: step.take() for name, step in self._steps.items() if step.durations_ns}
         interval.checks = self.checks.copy()
         self.checks.clear()

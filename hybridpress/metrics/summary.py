@@ -15,6 +15,7 @@ from hybridpress.metrics.result import (
     GeneratorResult,
     IntervalResult,
     Iterations,
+    PartResult,
     Qps,
     ReasonResult,
     Result,
@@ -106,7 +107,7 @@ def summarize(facts: RunFacts) -> Result:
             name: StepResult(step.count, step.failed, step.bytes_in, step.bytes_out, Times.of(step.times))
             for name, step in sorted(total.steps.items())
         },
-        parts=None,
+        parts=_parts(total),
         checks={name: CheckResult(check.passed, check.failed) for name, check in sorted(total.checks.items())},
         errors=_errors(total, facts.start_ns),
         intervals=list(facts.seconds),
@@ -162,6 +163,15 @@ def _qps(facts: RunFacts, total: Interval) -> Qps:
         if length_s == 1.0 or second.at_s == 0 < length_s:
             peak = max(peak, second.started / length_s)
     return Qps(target, round(achieved, 3), None if error_pct is None else round(error_pct, 4), round(peak, 3))
+
+
+def _parts(total: Interval) -> dict[str, PartResult] | None:
+    if not total.parts:
+        return None
+    return {
+        name: PartResult(part.started, part.completed, part.failed, part.dropped, Times.of(part.response))
+        for name, part in total.parts.items()
+    }
 
 
 def _errors(total: Interval, start_ns: int) -> list[ErrorResult]:

@@ -35,6 +35,10 @@ class OncePrinter:
         is_terminal = self._out.isatty() if force_terminal is None else force_terminal
         self._has_colour = is_terminal and not os.environ.get("NO_COLOR")
 
+    def heading(self, words: str) -> None:
+        """What follows is about this part of a mix."""
+        self._line(f"— {visible(words)} —", _BOLD)
+
     def exchange(self, name: str, request: bytes, reply: bytes, duration_ns: int, error: BaseException | None) -> None:
         """One exchange, as it went over the wire."""
         self._line(f"{visible(name)}  {format_ms(duration_ns / 1e6)}", _BOLD)

@@ -43,7 +43,7 @@ def blocks(result: Result) -> list[RenderableType]:
     if result.search is not None:
         # The times of all steps together say nothing.
         found = []
-    for part in (_search, _steps, _checks, _thresholds, _errors, _events):
+    for part in (_search, _parts, _steps, _checks, _thresholds, _errors, _events):
         lines = list(part(result))
         if lines:
             found += [_text(""), *lines]
@@ -146,6 +146,27 @@ def _name(words: str) -> Text:
     from rich.text import Text
 
     return Text(visible(words), no_wrap=True, overflow="ellipsis")
+
+
+def _parts(result: Result) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    if not result.parts:
+        return
+    table = _table("part", "started", "share", "failed", "dropped", "p50", "p99", "max")
+    n_started = sum(part.started for part in result.parts.values())
+    for name, part in result.parts.items():
+        table.add_row(
+            _name(name),
+            format_count(part.started),
+            f"{100 * part.started / n_started:.2f} %" if n_started else "–",
+            Text(format_count(part.failed), "red" if part.failed else ""),
+            Text(format_count(part.dropped), "yellow" if part.dropped else ""),
+            format_ms(part.response_time_ms.p50),
+            format_ms(part.response_time_ms.p99),
+            format_ms(part.response_time_ms.max),
+        )
+    yield table
 
 
 def _search(result: Result) -> Iterator[RenderableType]:

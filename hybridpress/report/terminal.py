@@ -151,7 +151,9 @@ def load_in_words(config: RunConfig) -> str:
     slots = f"{_counted(config.concurrent, 'slot')} in {_counted(config.processes, 'process', 'processes')}"
     if config.iterations is not None:
         return f"{rate} over {slots} for {_counted(config.iterations, 'iteration')}"
-    return f"{rate} over {slots} for {format_duration(config.duration_s or 0.0)}"
+    if config.duration_s is None:
+        return f"{rate} over {slots} until all words are used"
+    return f"{rate} over {slots} for {format_duration(config.duration_s)}"
 
 
 def _counted(count: int, one: str, many: str = "") -> str:

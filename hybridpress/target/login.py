@@ -1,4 +1,4 @@
-"""The made-up cloud behind /login and /vm/query: who may ask, under which key, and what each VM is.
+"""The made-up cloud behind /login and /vm/query and its kin: who may ask, under which key, and what each thing is.
 
 Nothing is stored: token and key follow from the account and a secret that all processes of a server share, so
 whichever process answers knows them. Every account exists; its password is `password_of(account)`.
@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import os
 import re
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import orjson
@@ -20,7 +21,7 @@ from hybridpress.target.message import BadRequestError
 
 NONCE_BYTES = 12  # what AES-GCM takes
 _MAX_ACCOUNT_CHARS = 64
-_VM = re.compile(r"vm-(0|[1-9][0-9]{0,3})")
+_NAME = re.compile(r"[a-z]+-(0|[1-9][0-9]{0,3})")
 
 
 class _Cipher(Protocol):
@@ -33,17 +34,33 @@ def password_of(account: str) -> str:
     return f"secret-of-{account}"
 
 
-def vm_facts(account: str, vm: str) -> dict[str, Any]:
-    """What /vm/query answers about *vm* (vm-0 to vm-9999).
+def facts(account: str, kind: str, name: str) -> dict[str, Any]:
+    """What /{kind}/query answers about the thing called *name*: "vm-17" of the kind "vm"; each kind has 0 to 9999.
 
     Raises:
-        BadRequestError: there is no such VM (404).
+        BadRequestError: there is no such thing (404).
     """
-    match = _VM.fullmatch(vm)
-    if match is None:
-        raise BadRequestError(f"no such VM: {vm[:80]!r}; there are vm-0 to vm-9999", 404)
-    size = 1 << int(match[1]) % 5
-    return {"vm": vm, "state": "running", "account": account, "cpus": size, "memory_mb": 2048 * size}
+    match = _NAME.fullmatch(name)
+    if match is None or not name.startswith(f"{kind}-"):
+        told = {"vm": "VM", "eip": "EIP"}.get(kind, kind)
+        raise BadRequestError(f"no such {told}: {name[:80]!r}; there are {kind}-0 to {kind}-9999", 404)
+    number = int(match[1])
+    return {kind: name, "state": "running", "account": account, **_FACTS[kind](number)}
+
+
+def _of_vm(number: int) -> dict[str, Any]:
+    size = 1 << number % 5
+    return {"cpus": size, "memory_mb": 2048 * size}
+
+
+_FACTS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "vm": _of_vm,
+    "eip": lambda number: {"address": f"198.18.{number // 256}.{number % 256}", "bound_to": f"vm-{number}"},
+    "image": lambda number: {"size_gb": 10 + number % 90, "os": ("debian", "rocky", "freebsd")[number % 3]},
+    "snapshot": lambda number: {"size_gb": 1 + number % 50, "of": f"vm-{number}"},
+}
+KINDS = tuple(_FACTS)
+"""What can be asked for."""
 
 
 class Login:
@@ -100,17 +117,17 @@ class Login:
             return None
         return account
 
-    def query(self, account: str, body: bytes) -> bytes:
-        """The reply, as JSON, to a query in plain JSON.
+    def query(self, account: str, body: bytes, kind: str = "vm") -> bytes:
+        """The reply, as JSON, to a query in plain JSON for a thing of *kind*.
 
         Raises:
-            BadRequestError: *body* is not what was asked for (400), or there is no such VM (404).
+            BadRequestError: *body* is not what was asked for (400), or there is no such thing (404).
         """
-        wanted = 'expected JSON such as {"vm": "vm-17"}'
-        vm = _json_object(body, wanted).get("vm")
-        if not isinstance(vm, str):
+        wanted = f'expected JSON such as {{"{kind}": "{kind}-17"}}'
+        name = _json_object(body, wanted).get(kind)
+        if not isinstance(name, str):
             raise BadRequestError(wanted)
-        return orjson.dumps(vm_facts(account, vm))
+        return orjson.dumps(facts(account, kind, name))
 
     def query_sealed(self, account: str, sealed: bytes) -> bytes:
         """The sealed reply to a sealed query: 12 bytes of nonce, then ciphertext and tag of AES-256-GCM.

@@ -206,6 +206,19 @@ class Routes:
             return Reply(body=sealed, content_type=BINARY, is_pure=False)
         return Reply(body=self._login.query(account, request.body), content_type=JSON)
 
+    def _eip_query(self, request: Request, tail: str) -> Reply:
+        return self._query(request, "eip")
+
+    def _image_query(self, request: Request, tail: str) -> Reply:
+        return self._query(request, "image")
+
+    def _snapshot_query(self, request: Request, tail: str) -> Reply:
+        return self._query(request, "snapshot")
+
+    def _query(self, request: Request, kind: str) -> Reply:
+        account = self._login.account(request.header(b"authorization"))
+        return Reply(body=self._login.query(account, request.body, kind), content_type=JSON)
+
     def _close(self, request: Request, tail: str) -> Reply:
         """100 bytes of 1000, then the end."""
         return Reply(stream=_pieces(100, 100), length=1000, content_type=BINARY, fate=Fate.CLOSE, is_pure=False)
@@ -248,6 +261,9 @@ _COUNTED: dict[str, frozenset[bytes] | None] = {
     "/cookies/set": _GET,
     "/login": _POST,
     "/vm/query": _POST,
+    "/eip/query": _POST,
+    "/image/query": _POST,
+    "/snapshot/query": _POST,
     "/close": _GET,
     "/reset": _ANY,
 }

@@ -113,6 +113,8 @@ class NotedDraw(CountedDraw):
         if again:
             # The same place may be noted twice, by the one who had it and the one who has it again.
             self._again = {slot: place for place, slot in {place: slot for slot, place in in_flight.items()}.items()}
+        else:
+            progress.lose(worker, sorted(set(in_flight.values())))
         for slot in progress.slots_of(worker):
             if slot not in self._again:
                 self._notes[slot] = 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from hybridpress.vocab.mapped import Block, MappedTable, MappedText, Mask, index_lines
+from hybridpress.vocab.mapped import Block, MappedTable, Mask, build_by_lines
 from hybridpress.vocab.mistakes import Mistakes
 
 
@@ -27,10 +27,8 @@ def build_jsonl(path: str, base: Path, encoding: str) -> JsonLinesTable:
     Raises:
         UsageError: no such file, no values in it, or lines that are not JSON.
     """
-    text = MappedText(path, base, encoding)
-    mistakes = Mistakes(text.name)
 
-    def check(block: Block) -> Mask | None:
+    def check(block: Block, mistakes: Mistakes) -> Mask | None:
         blank = []
         parse = orjson.loads
         for i, line in enumerate(block.lines()):
@@ -47,6 +45,4 @@ def build_jsonl(path: str, base: Path, encoding: str) -> JsonLinesTable:
         is_word[blank] = False
         return is_word
 
-    starts = index_lines(text, check)
-    mistakes.check()
-    return JsonLinesTable(text, starts)
+    return build_by_lines(JsonLinesTable, path, base, encoding, check)

@@ -25,7 +25,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -202,6 +202,9 @@ class Block:
 
 Check = Callable[[Block], Mask | None]
 """Looks a block over; which of its lines are words (None: all that are not blank)."""
+CheckOfFile = Callable[[Block, Mistakes], Mask | None]
+"""The same, for any file: what is wrong with a line goes to the file's mistakes."""
+T = TypeVar("T", bound="MappedTable")
 
 
 def index_lines(text: MappedText, check: Check) -> Starts:
@@ -221,6 +224,19 @@ def index_lines(text: MappedText, check: Check) -> Starts:
     return starts[: n_words + 1]
 
 
+def build_by_lines(table: type[T], path: str | os.PathLike[str], base: Path, encoding: str, check: CheckOfFile) -> T:
+    """The *table* of a file in which each line is a word, or none.
+
+    Raises:
+        UsageError: no such file, no words in it, or what *check* found wrong.
+    """
+    text = MappedText(path, base, encoding)
+    mistakes = Mistakes(text.name)
+    starts = index_lines(text, lambda block: check(block, mistakes))
+    mistakes.check()
+    return table(text, starts)
+
+
 def empty_starts(text: MappedText, n: int) -> Starts:
     """Room for *n* places in *text*, in as few bytes as they need."""
     if text.size < 1 << 32:
@@ -233,6 +249,9 @@ class MappedTable(LazyTable):
 
     __slots__ = ("_data", "_name", "_starts")
 
+    called: ClassVar[str] = "words"
+    """What a message calls them."""
+
     def __init__(self, text: MappedText, starts: Starts) -> None:
         """
         Raises:
@@ -240,7 +259,7 @@ class MappedTable(LazyTable):
         """
         super().__init__(len(starts) - 1)
         if not self._n_words:
-            raise UsageError(f"{text.name} holds no words")
+            raise UsageError(f"{text.name} holds no {self.called}")
         text.forget_pages()
         self._name = text.name
         self._data = text.data
@@ -280,12 +299,8 @@ def build_lines(path: str | os.PathLike[str], base: Path, encoding: str) -> Line
     Raises:
         UsageError: no such file, no words in it, or lines that are not in this encoding.
     """
-    text = MappedText(path, base, encoding)
-    mistakes = Mistakes(text.name)
 
-    def check(block: Block) -> None:
+    def check(block: Block, mistakes: Mistakes) -> None:
         block.check_utf8(mistakes)
 
-    starts = index_lines(text, check)
-    mistakes.check()
-    return LinesTable(text, starts)
+    return build_by_lines(LinesTable, path, base, encoding, check)

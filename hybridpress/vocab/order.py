@@ -99,15 +99,21 @@ class Order:
             return CountedDraw(indexes, progress, worker)
         return NotedDraw(indexes, progress, worker, again=self.policy.in_flight == "again")
 
-    def in_flight(self, worker: int, progress: Progress) -> list[int]:
-        """The words that slots of *worker* have drawn and not done with. Nothing where words are recycled.
-
-        When it is dead: to be asked before its replacement is forked, which takes them over, or forgets them.
+    def lost(self, worker: int, progress: Progress) -> list[int]:
+        """The words that slots of *worker* had drawn and not done with when it was killed, and that nobody drew again.
+        Nothing where words are recycled. While the worker lives, those that it has now are among them.
         """
         if self.policy.is_endless:
             return []
-        places = sorted(set(progress.places_in_flight(worker).values()))
-        return [self.indexes(worker, place, place + 1)[0] for place in places]
+        places = {*progress.places_lost(worker), *progress.places_in_flight(worker).values()}
+        return [self.indexes(worker, place, place + 1)[0] for place in sorted(places)]
+
+    def left(self, worker: int, progress: Progress, at_most: int) -> list[int]:
+        """The first *at_most* of the words that *worker* has not drawn yet. Nothing where words have no end."""
+        if self.policy.is_endless:
+            return []
+        n_drawn = progress.n_drawn(worker)
+        return self.indexes(worker, n_drawn, n_drawn + at_most)
 
     def n_left(self, progress: Progress, worker: int | None = None) -> int | None:
         """How many words were not drawn yet, by *worker* or by all; None where they have no end."""

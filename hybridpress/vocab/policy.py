@@ -60,6 +60,11 @@ class Policy:
             raise UsageError(mistakes)
 
     @property
+    def is_default(self) -> bool:
+        """Whether words are drawn at random, each time anew."""
+        return self.name == "random"
+
+    @property
     def is_endless(self) -> bool:
         """Whether there always is a next word."""
         return self.name in _ENDLESS or (self.name != "once" and self.exhausted in {None, "recycle"})

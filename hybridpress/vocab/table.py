@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Iterable, Iterator, Mapping, Sequence
 from operator import index as as_int
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,7 +90,9 @@ def build_table(given: Any, base: Path) -> Table | None:
         UsageError: a source cannot be built.
         TypeError: *given* is none of these.
     """
-    if inspect.isawaitable(given) or isinstance(given, AsyncIterable):
+    if isinstance(given, Awaitable | AsyncIterable):
+        import asyncio  # 15 ms that a command which builds no table need not wait for
+
         return asyncio.run(_build_async(given, base))
     if given is None:
         return None
@@ -106,34 +106,13 @@ def build_table(given: Any, base: Path) -> Table | None:
 
 
 async def _build_async(given: Any, base: Path) -> Table | None:
-    if inspect.isawaitable(given):
+    if isinstance(given, Awaitable):
         given = await given
     if isinstance(given, AsyncIterable):
         from hybridpress.vocab.packed import pack_async
 
         return await pack_async(given)
     return build_table(given, base)
-
-
-def collect(given: Any) -> list[Any] | None:
-    """All words of what `vocab()` returned: an iterable, an async iterable, or a coroutine that returns one.
-
-    None for None: no table. To be called where no event loop runs.
-
-    Raises:
-        TypeError: *given* is none of these.
-    """
-    if inspect.isawaitable(given) or isinstance(given, AsyncIterable):
-        return asyncio.run(_collect_async(given))
-    return None if given is None else list(_iterable(given))
-
-
-async def _collect_async(given: Any) -> list[Any] | None:
-    if inspect.isawaitable(given):
-        given = await given
-    if isinstance(given, AsyncIterable):
-        return [word async for word in given]
-    return collect(given)
 
 
 def _iterable(given: Any) -> Iterable[Any]:

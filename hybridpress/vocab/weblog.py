@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridpress.errors import UsageError
-from hybridpress.vocab.mapped import Block, MappedTable, MappedText, Mask, index_lines
+from hybridpress.vocab.mapped import Block, MappedTable, Mask, build_by_lines
 from hybridpress.vocab.mistakes import Mistakes
 
 # Loops within loops are unrolled: one over single characters, "(?:[^"]|\\.)*", takes half as long again.
@@ -35,6 +34,8 @@ class AccessLogTable(MappedTable):
     """
 
     __slots__ = ()
+
+    called = "requests"
 
     def _decode(self, raw: bytes) -> dict[str, Any]:
         match = _REQUEST.match(str(raw, "utf-8", "replace"))
@@ -63,10 +64,8 @@ def build_access_log(path: str, base: Path) -> AccessLogTable:
     Raises:
         UsageError: no such file, no requests in it, or lines that are in neither format.
     """
-    text = MappedText(path, base)
-    mistakes = Mistakes(text.name)
 
-    def check(block: Block) -> Mask:
+    def check(block: Block, mistakes: Mistakes) -> Mask:
         lines = block.raw.decode("utf-8", "replace").split("\n")[:-1]
         is_request = np.fromiter((_REQUEST.match(line) is not None for line in lines), np.bool_, len(lines))
         for i in np.flatnonzero(~is_request).tolist():
@@ -74,11 +73,7 @@ def build_access_log(path: str, base: Path) -> AccessLogTable:
                 mistakes.add(block.first_line + i, "is neither in the common nor in the combined log format")
         return is_request
 
-    starts = index_lines(text, check)
-    mistakes.check()
-    if len(starts) == 1:
-        raise UsageError(f"{text.name} holds no requests")
-    return AccessLogTable(text, starts)
+    return build_by_lines(AccessLogTable, path, base, "utf-8", check)
 
 
 def _unescaped(text: str) -> str:

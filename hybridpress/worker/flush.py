@@ -14,6 +14,7 @@ from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.units import NS_PER_S
 from hybridpress.worker.gate import Late
+from hybridpress.worker.groups import MixedSlots
 from hybridpress.worker.health import Watch
 from hybridpress.worker.slots import Slots
 
@@ -39,7 +40,13 @@ class Reporter:
     """
 
     def __init__(
-        self, worker: int, channel: WorkerEnd, recorder: Recorder, slots: Slots, watch: Watch, late: Late | None = None
+        self,
+        worker: int,
+        channel: WorkerEnd,
+        recorder: Recorder,
+        slots: Slots | MixedSlots,
+        watch: Watch,
+        late: Late | None = None,
     ) -> None:
         self._worker = worker
         self._channel = channel
@@ -110,6 +117,8 @@ class Reporter:
         interval = self._recorder.flush(self._index, end_ns, in_flight_since_ns, self._watch.take())
         interval.dropped, interval.held = self._late.dropped, self._late.held
         self._late.dropped = self._late.held = 0
+        if interval.dropped and isinstance(self._slots, MixedSlots):
+            self._slots.drop(interval.dropped, interval)
         return interval
 
     def _counts(self) -> Counts:

@@ -51,13 +51,19 @@ class Late:
 class OpenGate:
     """Unpaced: always due, *limit* times (None: without end)."""
 
-    __slots__ = ("_left", "due_ns", "take")
+    __slots__ = ("_left", "due_ns", "is_limited", "take")
 
     def __init__(self, limit: int | None) -> None:
+        self.is_limited = limit is not None
         self._left = limit or 0
         self.due_ns = NEVER_NS if limit == 0 else 0
         # Without a limit there is nothing to count, and an iterator is faster than a method
         self.take: Callable[[], int] = repeat(0).__next__ if limit is None else self._take_one
+
+    @property
+    def n_left(self) -> int | None:
+        """How many more may begin; None: without end."""
+        return self._left if self.is_limited else None
 
     @property
     def is_over(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +13,7 @@ from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import running_slot
 from hybridpress.worker.cpu.batch import NO_WORD
 from hybridpress.worker.process import Seat, http_settings, make_slots
-from hybridpress.worker.slots import SlotTrace, is_our_end
+from hybridpress.worker.slots import Slots, SlotTrace, is_our_end
 from hybridpress.worker.staged import StagedSlot
 
 
@@ -32,15 +31,16 @@ class Outcome:
 
 
 async def run_once(seat: Seat, observer: Observer) -> Outcome:
-    """start(), one press() with a word drawn at random, stop(). *observer* sees every exchange."""
+    """start(), one press() with the first word that is drawn, stop(). *observer* sees every exchange."""
     recorder = Recorder(paced=False)
     trace = SlotTrace(recorder)
     trace.observer = observer
     clients = Clients(http_settings(seat.config), trace)
-    slots = make_slots(seat, clients, recorder)
+    slots = make_slots(seat, clients, recorder, lambda _: None)
+    assert isinstance(slots, Slots)  # a part of a mix is run by itself
     slot = slots.make_slot(0, seat.press.in_slot(0, 0, clients))
-    number = random.Random(seat.config.seed).randrange(len(seat.words)) if seat.shape.takes_word else NO_WORD
-    words = [] if number == NO_WORD else [seat.words[number]]
+    number = seat.supply.draw(0).next(0) if seat.shape.takes_word else NO_WORD
+    words = [] if number == NO_WORD else [seat.supply.table[number]]
     returned = None
     running_slot.set(slot)
     error = await slot.start()

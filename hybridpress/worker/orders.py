@@ -27,6 +27,7 @@ from hybridpress.load.pacer import Pacer
 from hybridpress.load.profile import constant
 from hybridpress.scenario import told
 from hybridpress.worker.gate import CatchUpGate, ClosedGate, DropGate, Gate, Late, OpenGate
+from hybridpress.worker.groups import MixedSlots
 from hybridpress.worker.slots import Slots
 
 
@@ -41,7 +42,7 @@ class Orders:
         self._pacer = Pacer(worker, config.profile or constant(1), arrivals)
         self._open: Gate = ClosedGate()
         """Unpaced: what is open but in a pause."""
-        self._slots: Slots | None = None
+        self._slots: Slots | MixedSlots | None = None
         self._adding: asyncio.Task[None] | None = None
         self.late = Late()
         self.gate: Gate = ClosedGate()
@@ -55,7 +56,7 @@ class Orders:
     def must_stop(self) -> bool:
         return self.drain_until_ns is not None
 
-    def conduct(self, slots: Slots) -> None:
+    def conduct(self, slots: Slots | MixedSlots) -> None:
         """The load begins: *slots* press from now on."""
         assert self.begun is not None
         self._slots = slots
@@ -66,7 +67,7 @@ class Orders:
             self.gate = self._paced(slots)
         slots.follow(self.gate)
 
-    def _paced(self, slots: Slots) -> Gate:
+    def _paced(self, slots: Slots | MixedSlots) -> Gate:
         if self._config.late == "drop":
             return DropGate(self._pacer, self.late, slots.has_idle)
         if self._config.catch_up is not None:
@@ -121,7 +122,7 @@ class Orders:
         if self._slots is not None and not self.must_stop:
             self._slots.follow(self.gate)
 
-    async def _resize(self, order: Resize, slots: Slots, before: asyncio.Task[None] | None) -> None:
+    async def _resize(self, order: Resize, slots: Slots | MixedSlots, before: asyncio.Task[None] | None) -> None:
         """One after the other: those that an earlier order asked for may still be starting."""
         if before is not None:
             await asyncio.wait([before])

@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -28,15 +29,20 @@ from hybridpress.ipc.messages import Begin, Broken, Done, Ready
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.recorder import Recorder
+from hybridpress.parts import RunPart
 from hybridpress.press import Press
 from hybridpress.scenario import Shape, told
 from hybridpress.units import NEVER_NS, NS_PER_S
+from hybridpress.vocab.supply import Supply
 from hybridpress.worker.cpu.process import Door
 from hybridpress.worker.cpu.tier import AHEAD_NS, Tier
+from hybridpress.worker.drawn import Drawing, DrawnPress
 from hybridpress.worker.flush import Reporter
+from hybridpress.worker.groups import MixedSlots
 from hybridpress.worker.health import Watch
+from hybridpress.worker.mix import PartsClients, PartTrace
 from hybridpress.worker.orders import Orders
-from hybridpress.worker.slots import Slots, SlotTrace
+from hybridpress.worker.slots import Pressable, Slots, SlotTrace
 from hybridpress.worker.staged import StagedSlots, Stages
 
 POLL_S = 0.005
@@ -60,10 +66,12 @@ class Seat:
     config: RunConfig
     press: Press
     shape: Shape
-    words: list[Any]
+    supply: Supply
     slots: range
     doors: Sequence[Door] = ()
     """The ways to the CPU workers; none: their work is done in line."""
+    parts: Sequence[RunPart] = ()
+    """Of a mix: what stands in the place of *press*, *shape* and *supply*."""
 
 
 def http_settings(config: RunConfig) -> HttpSettings:
@@ -80,19 +88,29 @@ def http_settings(config: RunConfig) -> HttpSettings:
     )
 
 
-def make_slots(seat: Seat, clients: Clients, recorder: Recorder) -> Slots:
-    """The slots of this worker: the plain ones, or those with stages where the scenario has any. Inside the loop."""
-    config, shape = seat.config, seat.shape
+def open_clients(seat: Seat, recorder: Recorder) -> Clients | PartsClients:
+    """The worker's clients; those of a mix are each part's own. To be called inside the loop."""
+    if not seat.parts:
+        return Clients(http_settings(seat.config), SlotTrace(recorder))
+    return PartsClients(
+        {part.name: Clients(http_settings(part.config), PartTrace(recorder, part.name)) for part in seat.parts}
+    )
+
+
+def make_slots(seat: Seat, clients: Any, recorder: Recorder, ran_out: Callable[[str], None]) -> Slots | MixedSlots:
+    """The slots of this worker: the plain ones, those with stages where the scenario has any, or those of a mix. Inside
+    the loop. *ran_out* is called when there are no more words for them, with the part's name in a mix.
+    """
+    config, shape, words = seat.config, seat.shape, seat.supply.table
+    if seat.parts:
+        return MixedSlots(seat.parts, seat.slots, seat.worker, clients, recorder, ran_out)
     if not shape.has_stages:
+        press: Pressable = seat.press
+        takes_word = shape.takes_word
+        if takes_word and not seat.supply.policy.is_default:
+            press, takes_word = DrawnPress(seat.press, Drawing(seat.supply, seat.worker, partial(ran_out, ""))), False
         return Slots(
-            seat.press,
-            seat.slots,
-            seat.worker,
-            clients,
-            recorder,
-            words=seat.words,
-            takes_word=shape.takes_word,
-            seed=config.seed,
+            press, seat.slots, seat.worker, clients, recorder, words=words, takes_word=takes_word, seed=config.seed
         )
     samples = CpuRecorder()
     if shape.has_cpu_work:
@@ -104,7 +122,7 @@ def make_slots(seat: Seat, clients: Clients, recorder: Recorder) -> Slots:
         seat.worker,
         clients,
         recorder,
-        words=seat.words,
+        words=words,
         takes_word=shape.takes_word,
         seed=config.seed,
         stages=stages,
@@ -157,6 +175,8 @@ class _Worker:
         self._seat = seat
         self._channel = channel
         self._orders = Orders(seat.worker, seat.config, channel.send)
+        self._slots: Slots | MixedSlots | None = None
+        self._is_out_of_words = False
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
@@ -164,8 +184,8 @@ class _Worker:
         loop = asyncio.get_running_loop()
         gc.set_threshold(*GC_THRESHOLDS)
         recorder = Recorder(paced=seat.config.is_paced)
-        clients = Clients(http_settings(seat.config), SlotTrace(recorder))
-        slots = make_slots(seat, clients, recorder)
+        clients = open_clients(seat, recorder)
+        slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
         tier = slots.stages.tier if isinstance(slots, StagedSlots) else None
         threads = ThreadPoolExecutor(min(len(seat.slots), MAX_THREADS), IN_THREAD)
         loop.set_default_executor(threads)
@@ -196,8 +216,13 @@ class _Worker:
             tier.close()
         interval = reporter.end(slots.given_up_ns)
         interval.dropped += n_unstarted
+        if isinstance(slots, MixedSlots):
+            slots.drop(n_unstarted, interval)
         watch.close()
-        self._channel.send(Done(seat.worker, interval, slots.last_start_ns(), recorder.last_end_ns))
+        last_start_ns = slots.last_start_ns()
+        self._channel.send(
+            Done(seat.worker, interval, last_start_ns, recorder.last_end_ns, is_out_of_words=self._is_out_of_words)
+        )
         await slots.stop(seat.config.timeout_s)
         await clients.close()
         loop.remove_reader(self._channel.fileno())
@@ -207,7 +232,7 @@ class _Worker:
             self._channel.close()
             os._exit(EXIT_DONE)
 
-    async def _begin(self, slots: Slots, reporter: Reporter, watch: Watch) -> bool:
+    async def _begin(self, slots: Slots | MixedSlots, reporter: Reporter, watch: Watch) -> bool:
         """Wait for the order to begin, then for the instant it names, and open the gate. Whether it came to that."""
         orders = self._orders
         while orders.begun is None and not orders.must_stop:
@@ -223,13 +248,13 @@ class _Worker:
         orders.conduct(slots)
         return True
 
-    async def _until_over(self, slots: Slots) -> int:
+    async def _until_over(self, slots: Slots | MixedSlots) -> int:
         """Wait until all that was planned has started, the time is over, or the coordinator says stop. Returns how many
         were due and never started.
         """
         orders = self._orders
         gate = slots.behind
-        while not orders.must_stop:
+        while not orders.must_stop and not self._is_out_of_words:
             now, gate = now_ns(), slots.behind
             until_ns = NEVER_NS if orders.until_ns is None else orders.until_ns
             grace_ns = int(CATCH_UP_S * NS_PER_S) if self._seat.config.is_paced else 0
@@ -239,6 +264,8 @@ class _Worker:
                 await self._wait(POLL_S)  # until the gate has nothing more
             else:
                 await self._wait((until_ns - now) / NS_PER_S)
+        if self._is_out_of_words:
+            return 0
         return gate.n_due(now_ns() if orders.must_stop else NEVER_NS)
 
     async def _wait(self, timeout_s: float | None = None) -> None:
@@ -247,6 +274,13 @@ class _Worker:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._heard.wait()
+
+    def _run_out(self, _: str) -> None:
+        """There is no word for the iteration that was to begin, and will be none."""
+        if not self._is_out_of_words and self._slots is not None:
+            self._is_out_of_words = True
+            self._slots.close()
+            self._heard.set()
 
     def _hear(self) -> None:
         """One order of the coordinator."""

@@ -9,20 +9,20 @@ import asyncio
 import random
 from array import array
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from hybridpress.clients.kit import Clients
 from hybridpress.clients.trace import Observer, Step
 from hybridpress.clock import now_ns
 from hybridpress.errors import ClientError
 from hybridpress.hot import SlotBase, SlotsBase, turns, uncancel
 from hybridpress.metrics.recorder import Recorder
-from hybridpress.press import Press, running_slot
+from hybridpress.press import running_slot
 from hybridpress.scenario import message_of, told
 from hybridpress.units import NEVER_NS
+from hybridpress.vocab.table import Table
 from hybridpress.worker.gate import ClosedGate, Gate
 from hybridpress.worker.timer import open_timer
 
@@ -60,6 +60,25 @@ def note_error(recorder: Recorder, error: BaseException) -> None:
     recorder.error(type(error).__name__, message, now_ns(), lambda: told(error))
 
 
+class InSlot(Protocol):
+    """What a slot runs: a scenario's copy, or what stands for it."""
+
+    @property
+    def press(self) -> Callable[..., Awaitable[Any]]: ...
+
+    @property
+    def start(self) -> Callable[[], Awaitable[Any]]: ...
+
+    @property
+    def stop(self) -> Callable[[], Awaitable[Any]]: ...
+
+
+class Pressable(Protocol):
+    """A scenario, or what stands for it: each slot runs on what it gives to it."""
+
+    def in_slot(self, number: int, worker: int, clients: Any) -> InSlot: ...
+
+
 class Slot(SlotBase):
     """One virtual user: the scenario's copy, and its turn."""
 
@@ -67,7 +86,7 @@ class Slot(SlotBase):
 
     group: Slots
 
-    def __init__(self, group: Slots, index: int, press: Press) -> None:
+    def __init__(self, group: Slots, index: int, press: InSlot) -> None:
         self.group = group
         self.index = index
         self.press = press
@@ -117,20 +136,20 @@ class Slot(SlotBase):
 
 
 class Slots(SlotsBase):
-    """All slots of one worker, what they share, and the wake."""
+    """All slots of one worker, what they share, and the wake. *clients* are what *press* wants of them."""
 
     gate: Gate
     recorder: Recorder
 
     def __init__(
         self,
-        press: Press,
+        press: Pressable,
         numbers: range,
         worker: int,
-        clients: Clients,
+        clients: Any,
         recorder: Recorder,
         *,
-        words: list[Any],
+        words: Table,
         takes_word: bool,
         seed: int | None,
     ) -> None:
@@ -169,7 +188,7 @@ class Slots(SlotsBase):
     def __len__(self) -> int:
         return len(self._slots)
 
-    def make_slot(self, index: int, press: Press) -> Slot:
+    def make_slot(self, index: int, press: Any) -> Slot:
         """Other kinds of slots have another turn (`hybridpress.worker.staged`)."""
         return Slot(self, index, press)
 

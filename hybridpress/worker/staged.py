@@ -20,6 +20,7 @@ from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press
 from hybridpress.scenario import Shape
+from hybridpress.vocab.table import Table
 from hybridpress.worker.blocking import SlotThread, give_thread
 from hybridpress.worker.cpu.batch import NO_WORD, PREPARE_FAILED, VERIFY_FAILED, Unprepared
 from hybridpress.worker.cpu.tier import Tier
@@ -193,7 +194,7 @@ class StagedSlots(Slots):
         clients: Clients,
         recorder: Recorder,
         *,
-        words: list[Any],
+        words: Table,
         takes_word: bool,
         seed: int | None,
         stages: Stages,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -70,6 +71,8 @@ def test_script(target_url: str, file: Path, tmp_path: Path) -> None:
     text = file.read_text().replace("http://127.0.0.1:8080", target_url).replace('duration="10s"', 'duration="1s"')
     script = tmp_path / file.name
     script.write_text(text)
+    for data in (path for path in SCENARIOS.iterdir() if path.suffix in {".csv", ".log"}):
+        shutil.copy(data, tmp_path)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     assert "100 planned, 100 started, 100 completed, 0 failed" in done.stdout

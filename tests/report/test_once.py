@@ -201,3 +201,10 @@ def test_colours(terminal: bool, no_color: str | None, coloured: bool, monkeypat
     OncePrinter(out=out, force_terminal=terminal).outcome(None, None, {}, [], 1_000_000)
     assert ("\x1b[32miteration completed in 1.00 ms\x1b[0m\n" in out.getvalue()) == coloured
     assert ("\x1b" in out.getvalue()) == coloured
+
+
+def test_a_heading() -> None:
+    """What a part of a mix printed stands under its name."""
+    out = io.StringIO()
+    OncePrinter(out=out).heading("Query\x1bVm")
+    assert out.getvalue() == "— Query\\x1bVm —\n"

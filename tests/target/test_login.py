@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from hybridpress.target import Target
-from hybridpress.target.login import Login, password_of, vm_facts
+from hybridpress.target.login import KINDS, Login, facts, password_of
 from hybridpress.target.message import BadRequestError
 
 
@@ -40,7 +40,7 @@ def test_a_token_is_known_to_every_process(pair: Target) -> None:
     token = login(pair, "ann")["token"]
     for _ in range(20):  # each over a new connection: the kernel deals them
         status, _, answer = post(pair, "/vm/query", b'{"vm": "vm-17"}', Authorization=f"Bearer {token}")
-        assert (status, json.loads(answer)) == (200, vm_facts("ann", "vm-17"))
+        assert (status, json.loads(answer)) == (200, facts("ann", "vm", "vm-17"))
     assert all(process["requests"] for process in pair.stats()["processes"])
 
 
@@ -61,7 +61,7 @@ def test_an_encrypted_query_is_answered_in_kind(target: Target) -> None:
         )
         assert (status, kind) == (200, "application/octet-stream")
         told: dict[str, Any] = json.loads(cipher.decrypt(answer[:12], answer[12:], None))
-        assert told == vm_facts("ünal", f"vm-{n}")
+        assert told == facts("ünal", "vm", f"vm-{n}")
         nonces.add(answer[:12])
     assert len(nonces) == 3
 
@@ -127,3 +127,17 @@ def test_another_secret_does_not_know_the_token() -> None:
     assert Login(b"one").account(b"Bearer " + here["token"].encode()) == "ann"
     with pytest.raises(BadRequestError):
         Login(b"two").account(b"Bearer " + here["token"].encode())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_thing(target: Target, kind: str) -> None:
+    """Each has a path of its own, that knows its own things and no others, for those who are logged in."""
+    bearer = f"Bearer {login(target, 'ann')['token']}"
+    ask = json.dumps({kind: f"{kind}-42"}).encode()
+    status, _, answer = post(target, f"/{kind}/query", ask, Authorization=bearer)
+    assert (status, json.loads(answer)) == (200, facts("ann", kind, f"{kind}-42"))
+    other = "eip" if kind != "eip" else "vm"
+    wrong = json.dumps({kind: f"{other}-42"}).encode()
+    assert post(target, f"/{kind}/query", wrong, Authorization=bearer)[0] == 404
+    assert post(target, f"/{kind}/query", b"{}", Authorization=bearer)[0] == 400
+    assert post(target, f"/{kind}/query", ask)[0] == 401

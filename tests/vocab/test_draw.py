@@ -55,6 +55,7 @@ class Deadly(Progress):
         self._slots_by_worker = shared._slots_by_worker
         self._counts = shared._counts
         self._notes = shared._notes
+        self._losses = shared._losses
         self._writes = [n_writes]
         self._is_written = is_written
 
@@ -112,11 +113,11 @@ def test_what_is_in_flight() -> None:
     order, progress = Order(Policy("once"), 10, SLOTS, 1), Progress(SLOTS)
     draw = order.draw(1, progress)
     first, second = draw.next(2), draw.next(4)
-    assert order.in_flight(1, progress) == sorted([first, second])
+    assert order.lost(1, progress) == sorted([first, second])
     draw.done(2)
-    assert order.in_flight(1, progress) == [second]
-    assert order.in_flight(0, progress) == []
-    assert Order(Policy(), 10, SLOTS, 1).in_flight(1, progress) == []
+    assert order.lost(1, progress) == [second]
+    assert order.lost(0, progress) == []
+    assert Order(Policy(), 10, SLOTS, 1).lost(1, progress) == []
 
 
 def run_until_killed(draw: Draw, turns: list[int], begun: list[int], done: list[int]) -> None:
@@ -154,7 +155,7 @@ def test_killed_anywhere(name: Any, in_flight: InFlight, lives: list[tuple[list[
             run_until_killed(order.draw(1, Deadly(progress, n_writes, is_written=is_written)), turns, begun, done)
         except Killed:
             pass
-        reported |= set(order.in_flight(1, progress))
+        reported |= set(order.lost(1, progress))
     last = order.draw(1, progress)
     while (index := last.next(2)) != NONE_LEFT:
         begun.append(index)
@@ -162,7 +163,7 @@ def test_killed_anywhere(name: Any, in_flight: InFlight, lives: list[tuple[list[
         last.done(2)
     share = set(order.indexes(1, 0, 40))
     assert order.n_left(progress, 1) == 0
-    assert order.in_flight(1, progress) == []
+    assert set(order.lost(1, progress)) == (set() if in_flight == "again" else reported)
     again = {index for index, n in Counter(begun).items() if n > 1}
     assert again <= (reported if in_flight == "again" else set())
     if in_flight == "again":
@@ -196,7 +197,7 @@ def test_killed_with_minus_nine(in_flight: InFlight) -> None:
                     os.kill(pid, signal.SIGKILL)
                     n_bytes_left = None
         os.waitpid(pid, 0)
-        reported |= set(order.in_flight(0, progress))
+        reported |= set(order.lost(0, progress))
     assert order.n_left(progress) == 0
     twice = {index for index, n in Counter(served).items() if n > 1}
     assert len(reported) <= 4 * n_kills

@@ -45,3 +45,25 @@ def test_outlives_the_process() -> None:
     os.waitpid(pid, 0)
     assert progress.n_drawn(0) == 5
     assert progress.places_in_flight(0) == {0: 4}
+
+
+def test_losses_are_kept_in_mind() -> None:
+    """What was lost is each worker's own, adds up over its lives, and ends where there is no more room."""
+    progress = Progress([1, 2])
+    progress.lose(1, [4, 0])
+    progress.lose(1, [7])
+    progress.lose(0, range(100))
+    assert progress.places_lost(1) == [4, 0, 7]
+    assert progress.places_lost(0) == list(range(64))
+    assert progress.notes.tolist() == [0, 0, 0]
+
+
+def test_the_length_of_the_table() -> None:
+    """Who builds the table tells all how long it is."""
+    progress = Progress([1])
+    assert progress.n_words == 0
+    if (pid := fork()) == 0:
+        progress.n_words = 10**10
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert progress.n_words == 10**10

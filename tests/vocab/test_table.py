@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridpress.vocab.table import LazyTable, Repeated, Source, Table, build_table, collect
+from hybridpress.vocab.table import LazyTable, Repeated, Source, Table, build_table
 
 HERE = Path(__file__).parent
 
@@ -60,25 +60,23 @@ SHAPES: list[Callable[[list[Any]], Any]] = [list, tuple, iter, Rows, stream, lat
 @given(given_words=words)
 def test_all_words_in_order(shape: Callable[[list[Any]], Any], given_words: list[Any]) -> None:
     """Returned or yielded, at once or awaited: the table is the words as they came."""
-    for found in (collect(shape(given_words)), build_table(shape(given_words), HERE)):
-        assert found == given_words
-        assert isinstance(found, list)
-        assert all(one is other for one, other in zip(found, given_words, strict=True))
+    found = build_table(shape(given_words), HERE)
+    assert found == given_words
+    assert isinstance(found, list)
+    assert all(one is other for one, other in zip(found, given_words, strict=True))
 
 
 def test_the_table_is_its_own() -> None:
     """A list that vocab() keeps and changes later does not change the table."""
     kept = [1, 2]
-    found = [collect(kept), build_table(kept, HERE)]
+    found = build_table(kept, HERE)
     kept.append(3)
-    assert found == [[1, 2], [1, 2]]
+    assert found == [1, 2]
 
 
 @pytest.mark.parametrize("shape", [lambda value: value, later], ids=["at once", "async"])
 def test_no_table(shape: Callable[[Any], Any]) -> None:
     """None means that there is no table, which is something else than an empty one."""
-    assert collect(shape(None)) is None
-    assert collect(shape([])) == []
     assert build_table(shape(None), HERE) is None
     assert build_table(shape([]), HERE) == []
 
@@ -89,10 +87,8 @@ def test_no_table(shape: Callable[[Any], Any]) -> None:
 @pytest.mark.parametrize("shape", [lambda value: value, later], ids=["at once", "async"])
 def test_what_is_no_table(shape: Callable[[Any], Any], given_value: Any) -> None:
     """A text, a single dict or a number is refused by its kind: letters and keys are not words."""
-    functions: list[Callable[[Any], Any]] = [collect, lambda given: build_table(given, HERE)]
-    for function in functions:
-        with pytest.raises(TypeError, match=rf"must return or yield words, got {type(given_value).__name__}"):
-            function(shape(given_value))
+    with pytest.raises(TypeError, match=rf"must return or yield words, got {type(given_value).__name__}"):
+        build_table(shape(given_value), HERE)
 
 
 def test_an_error_on_the_way() -> None:
@@ -108,7 +104,7 @@ def test_an_error_on_the_way() -> None:
 
     for values in (half(), half_later()):
         with pytest.raises(OSError, match="no more rows"):
-            collect(values)
+            build_table(values, HERE)
 
 
 @pytest.mark.parametrize("shape", [lambda value: value, later], ids=["at once", "async"])

@@ -15,6 +15,7 @@ from hybridpress.errors import ConnectError
 from hybridpress.metrics.interval import CheckCounts
 from hybridpress.press import Press, check, step
 from hybridpress.scenario import shape_of
+from hybridpress.vocab.supply import Supply
 from hybridpress.worker.once import Outcome, run_once
 from hybridpress.worker.process import Seat
 
@@ -31,7 +32,9 @@ class Seen:
 
 def seat(press: Press, words: list[Any], **settings: Any) -> Seat:
     config = RunConfig.build("made.py:Made", [Layer({"seed": 3, **settings}, lambda name: name)])
-    return Seat(0, config, press, shape_of(press), words, range(1))
+    supply = Supply(config.policy, [1], 3)
+    supply.fill(words)
+    return Seat(0, config, press, shape_of(press), supply, range(1))
 
 
 def once(press: Callable[..., Any], words: list[Any] | None = None, **methods: Any) -> Outcome:

@@ -20,6 +20,7 @@ from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
 from hybridpress.errors import ConnectError
+from hybridpress.hot import NoWordError
 from hybridpress.metrics.interval import CheckCounts, Health, Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, check, step
@@ -938,3 +939,31 @@ def test_stop_runs_in_every_slot() -> None:
 
     uvloop.run(main())
     assert sorted(stopped) == [0, 1, 2, 3, 4]
+
+
+# no word
+
+
+@pytest.mark.parametrize("n_slots", [1, 5])
+def test_an_iteration_without_a_word(n_slots: int) -> None:
+    """Where the words end, the iteration that was to begin has not begun: not counted, not in flight, no error."""
+    words = iter(range(7))
+
+    async def press(self: Press) -> None:
+        if next(words, None) is None:
+            raise NoWordError
+        await asyncio.sleep(0)
+
+    async def press_all_words() -> Interval:
+        async with made(scenario(press), n_slots) as slots:
+            slots.open()
+            slots.follow(OpenGate(None))
+            while not all(task.done() for task in slots._tasks):
+                await asyncio.sleep(0)
+            assert slots.running_since_ns() == []
+            await slots.drain(now_ns())
+            return flush(slots)
+
+    found = uvloop.run(press_all_words())
+    assert (found.started, found.completed, found.failed, found.in_flight) == (7, 7, 0, 0)
+    assert found.errors == {}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import pickle
 import struct
 from array import array
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hybridpress.clock import now_ns
 from hybridpress.press import Press, running_slot
+from hybridpress.vocab.table import Table
 from hybridpress.worker.notes import Error, Notes, error_of
 
 PREPARE_FAILED = "PrepareError"
@@ -140,7 +140,7 @@ class Frames:
 class Bench:
     """Where batches are worked on: the scenario, its words, and one side's errors that were described before."""
 
-    def __init__(self, press: Press, words: Sequence[Any]) -> None:
+    def __init__(self, press: Press, words: Table) -> None:
         self._prepare = press.prepare
         self._verify = press.verify
         self._words = words

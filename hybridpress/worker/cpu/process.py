@@ -11,12 +11,11 @@ import os
 import selectors
 import signal
 import socket
-from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any
 
 from hybridpress.press import Press
+from hybridpress.vocab.table import Table
 from hybridpress.worker.cpu.batch import Bench
 
 NICENESS = 10
@@ -63,7 +62,7 @@ class Door:
         self._inside.close()
 
 
-def be_cpu_worker(press: Press, words: Sequence[Any], door: Door) -> None:
+def be_cpu_worker(press: Press, words: Table, door: Door) -> None:
     """Do what comes in by *door*, until the parent is gone or ends this process. In a fresh process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

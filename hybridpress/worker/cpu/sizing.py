@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import multiprocessing
 import warnings
-from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any
 
 from hybridpress.clock import now_ns
 from hybridpress.press import Press
 from hybridpress.units import NS_PER_MS, NS_PER_S
+from hybridpress.vocab.table import Table
 
 _FORK = multiprocessing.get_context("fork")
 N_TRIALS = 50
@@ -25,7 +24,7 @@ ROOM_SHARE = 0.7
 """How busy CPU workers are to be: verify() is only guessed at, and a word must not wait for one in its turn."""
 
 
-def prepare_cost_ns(press: Press, words: Sequence[Any]) -> float:
+def prepare_cost_ns(press: Press, words: Table) -> float:
     """What one call of *press*'s prepare() takes: the median over the first words. Errors are the run's to tell.
 
     In a process of its own: what a library does when it is first used, such as starting threads, must not be there when
@@ -48,7 +47,7 @@ def prepare_cost_ns(press: Press, words: Sequence[Any]) -> float:
         reader.close()
 
 
-def _measure(press: Press, words: Sequence[Any], writer: Connection) -> None:
+def _measure(press: Press, words: Table, writer: Connection) -> None:
     found: list[int] = []
     until = now_ns() + TRIALS_NS
     for number in range(min(N_TRIALS, len(words))):

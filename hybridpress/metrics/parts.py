@@ -1,0 +1,59 @@
+"""What each part of a mix came to: which part an iteration was of, noted beside its samples."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hybridpress.metrics.histogram import Histogram, Times
+
+
+@dataclass(slots=True)
+class PartCounts:
+    """The iterations of one part. Like an interval's counts, but `started` may be told one second late."""
+
+    started: int = 0
+    completed: int = 0
+    failed: int = 0
+    dropped: int = 0
+    response: Histogram = field(default_factory=Histogram)
+
+    def merge(self, other: PartCounts) -> None:
+        self.started += other.started
+        self.completed += other.completed
+        self.failed += other.failed
+        self.dropped += other.dropped
+        self.response.merge(other.response)
+
+
+class PartsRecorder:
+    """Notes, by the parts' numbers, which iterations start, and which end and how.
+
+    `ended` runs beside the recorder's samples: who runs the press() appends to it at its end, and the slot appends to
+    the samples right after, before anybody else can. So the first n of both belong together.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = list(names)
+        self.n_started = [0] * len(names)
+        self._n_told = [0] * len(names)
+        self.ended = array("q")
+        """For each iteration that ended: twice the number of its part, and 1 more when it failed."""
+
+    def take(self, response: Times) -> dict[str, PartCounts]:
+        """What was noted since the last call. *response* holds the response times, ns, of the iterations that ended."""
+        n = len(response)
+        ended = np.frombuffer(self.ended, dtype=np.int64)[:n].copy() if n else np.zeros(0, dtype=np.int64)
+        del self.ended[:n]
+        found = {}
+        for k, name in enumerate(self._names):
+            is_its = ended >> 1 == k
+            n_ended, n_failed = int(is_its.sum()), int((ended == 2 * k + 1).sum())
+            counts = PartCounts(self.n_started[k] - self._n_told[k], n_ended - n_failed, n_failed)
+            self._n_told[k] = self.n_started[k]
+            counts.response.add(response[is_its])
+            found[name] = counts
+        return found
