@@ -98,3 +98,22 @@ class StatusError(ClientError):
 
     Counted, not raised: the scenario gets its reply.
     """
+
+
+class FrameTooLargeError(ClientError):
+    """A frame or a message of the reply says that it is longer than the limit."""
+
+
+class SequenceError(ProtocolError):
+    """The reply carries another sequence number than the call: it answers something else."""
+
+
+class ThriftApplicationError(ClientError):
+    """The Thrift server answered that it could not do the call: unknown method, missing result, internal error.
+
+    `kind` is the number of that kind in Thrift's own table. Exceptions that the IDL declares are raised as themselves.
+    """
+
+    def __init__(self, summary: str, detail: str = "", *, kind: int = 0) -> None:
+        super().__init__(summary, detail)
+        self.kind = kind

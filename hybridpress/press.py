@@ -7,8 +7,10 @@ sets are the slot's own, the connections and the word table are the worker's.
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from hybridpress.clients.http import HttpClient
     from hybridpress.clients.kit import Clients
+    from hybridpress.clients.thrift.client import ThriftClient
     from hybridpress.clients.trace import Step
     from hybridpress.metrics.result import Result
 
@@ -172,6 +175,23 @@ class Press:
         """An aiohttp.ClientSession of this worker, for what the fast client leaves out; its requests are steps too."""
         return self._clients.session
 
+    def thrift(self, source: Any, service: str | None = None, **options: Any) -> ThriftClient:
+        """A client whose methods are those of a Thrift service: `await calc.add(1, 2)`.
+
+        Args:
+            source: an IDL file (a relative path is taken from the folder of the scenario), a service class of
+                thriftpy2, or a service module that Apache's compiler made.
+            service: its name in the IDL file; may be left out where there is but one.
+            options: host, port, transport ("framed", "buffered", "http"), protocol ("binary", "compact", "json"),
+                strict, multiplexed, tls, path and headers (HTTP), timeout (s), max_frame_bytes.
+
+        Cheap to call: a worker makes one client for the same arguments.
+
+        Raises:
+            RequestError: the client cannot be made from these.
+        """
+        return self._clients.thrift(source, service, _folder_of(type(self)), options)
+
     def run(self) -> Result:
         """Run this scenario as `hybridpress run` does, print as it does, and return the result.
 
@@ -191,3 +211,9 @@ class Press:
         mine._clients = clients  # noqa: SLF001 (a copy of this very object)
         mine.http = clients.http()
         return mine
+
+
+def _folder_of(scenario: type) -> Path | None:
+    """The folder of the file in which *scenario* stands."""
+    file = getattr(sys.modules.get(scenario.__module__), "__file__", None)
+    return None if file is None else Path(file).resolve().parent
