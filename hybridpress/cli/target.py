@@ -22,18 +22,22 @@ from hybridpress.errors import HybridpressError
     show_default=True,
     help="Serving processes, which share the port.",
 )
+@click.option("--thrift-port", type=click.IntRange(0, 65535), help="Speak Thrift too, on this port.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def target(host: str, port: int, processes: int, *, quiet: bool) -> None:
-    """Serve HTTP with known answers, to try a scenario on."""
+def target(host: str, port: int, processes: int, thrift_port: int | None, *, quiet: bool) -> None:
+    """Serve HTTP, and Thrift if asked to, with known answers, to try a scenario on."""
     from hybridpress.target.server import Listening, serve
 
     def tell(listening: Listening) -> None:
         if not quiet:
             noun = "process" if processes == 1 else "processes"
-            click.echo(f"listening on {listening.url} ({processes} {noun}); Ctrl-C ends it")
+            others = "".join(f", {side} on port {port}" for side, port in listening.ports.items())
+            click.echo(f"listening on {listening.url}{others} ({processes} {noun}); Ctrl-C ends it")
 
+    asked = {"thrift": thrift_port}
     try:
-        stats = serve(host, port, processes, tell)
+        sides = {side: port for side, port in asked.items() if port is not None}
+        stats = serve(host, port, processes, tell, sides=sides)
     except HybridpressError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)

@@ -46,6 +46,9 @@ class Codec(Protocol):
     def read_struct(self, struct: Any) -> None:
         """Fill *struct* with the body of the message whose head was just read; raises as `read_head` does."""
 
+    def n_left(self) -> int:
+        """How many bytes stand behind the message that was just read. Ends the reading."""
+
 
 class _Source:
     """What a thriftpy2 transport reads from: bytes that are all there, or end."""
@@ -108,6 +111,16 @@ class BinaryCodec:
         except Exception as error:
             raise _meaning(error) from error
 
+    def n_left(self) -> int:
+        n_buffered = 0
+        n_unseen, self._source.data = len(self._source.data), b""
+        try:
+            while self._in.read(1):  # there is no other door to what the buffer holds
+                n_buffered += 1
+        except TTransportException:
+            pass
+        return n_buffered + n_unseen
+
     def read_bare(self, data: bytes, struct: Any) -> None:
         """Fill *struct* with the body that *data* is, without a head; raises as `read_head` does."""
         self._clean()
@@ -129,6 +142,9 @@ class _Bytes:
         self.parts: list[bytes] = []
         self.write: Callable[[bytes], None] = self.parts.append
 
+    def n_left(self) -> int:
+        return len(self._data) - self._place
+
     def read(self, size: int) -> bytes:
         end = self._place + size
         if end > len(self._data) or size < 0:
@@ -142,7 +158,11 @@ class CompactCodec:
     """The compact protocol, by thriftpy2's code in Python."""
 
     def __init__(self) -> None:
-        self._reader = TCompactProtocol(_Bytes())
+        self._source = _Bytes()
+        self._reader = TCompactProtocol(self._source)
+
+    def n_left(self) -> int:
+        return self._source.n_left()
 
     def write(self, name: str, kind: int, sequence: int, struct: Any) -> bytes:
         out = _Bytes()
@@ -152,7 +172,8 @@ class CompactCodec:
         return b"".join(out.parts)
 
     def read_head(self, data: bytes) -> Head:
-        self._reader = TCompactProtocol(_Bytes(data))
+        self._source = _Bytes(data)
+        self._reader = TCompactProtocol(self._source)
         try:
             head: Head = self._reader.read_message_begin()
         except Exception as error:

@@ -6,10 +6,10 @@ A message is `[1,"name",type,sequence,{…}]`, a struct `{"1":{"i32":5},…}`, a
 
 from __future__ import annotations
 
-import json as lenient_json
 import math
 import re
 from base64 import b64decode, b64encode
+from json import JSONDecoder
 from typing import Any, Final
 
 import orjson
@@ -33,6 +33,7 @@ _NAMES: Final = {
     TType.LIST: "lst",
 }
 _BARE: Final = re.compile(rb"(?<=[:,\[])(-?)(nan|inf)(?=[\],}])")
+_LENIENT: Final = JSONDecoder(strict=False)
 _BITS: Final = {TType.BYTE: 8, TType.I16: 16, TType.I32: 32, TType.I64: 64}
 
 
@@ -41,6 +42,10 @@ class JsonCodec:
 
     def __init__(self) -> None:
         self._body: Any = {}
+        self._n_left = 0
+
+    def n_left(self) -> int:
+        return self._n_left
 
     def write(self, name: str, kind: int, sequence: int, struct: Any) -> bytes:
         return orjson.dumps([VERSION, name, kind, sequence, _struct_out(struct)])
@@ -49,7 +54,7 @@ class JsonCodec:
         if not data.lstrip().startswith(b"["[: len(data)]):
             raise unlawful(f"it begins with {data[:16]!r}")
         try:
-            version, name, kind, sequence, self._body = loaded(data)
+            (version, name, kind, sequence, self._body), self._n_left = loaded(data)
         except (TypeError, ValueError) as error:
             raise unlawful(str(error)) from error
         if version != VERSION or not (isinstance(name, str) and isinstance(kind, int) and isinstance(sequence, int)):
@@ -63,9 +68,11 @@ class JsonCodec:
             raise unlawful(f"{type(error).__name__}: {error}") from error
 
 
-def loaded(data: bytes) -> Any:
-    """The value that *data* is in JSON, or what Apache's library for Python takes for it: control characters stand in
-    strings as they are, and what is no number stands there bare.
+def loaded(data: bytes) -> tuple[Any, int]:
+    """The value that *data* begins with, and how many bytes are behind it.
+
+    It is JSON, or what Apache's library for Python takes for it: control characters stand in strings as they are, and
+    what is no number stands there bare.
 
     Raises:
         IncompleteError: it is none; with more bytes it may be.
@@ -73,10 +80,12 @@ def loaded(data: bytes) -> Any:
     if not data.rstrip().endswith(b"]"):
         raise IncompleteError
     try:
-        return orjson.loads(data)
+        return orjson.loads(data), 0
     except orjson.JSONDecodeError:
         try:
-            return lenient_json.loads(_BARE.sub(rb'"\1\2"', data), strict=False)
+            text = _BARE.sub(rb'"\1\2"', data).decode()
+            value, end = _LENIENT.raw_decode(text)
+            return value, len(text[end:].encode())
         except ValueError:
             raise IncompleteError from None  # a bracket inside it; of garbage, a deadline ends the wait
 

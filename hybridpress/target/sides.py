@@ -1,0 +1,47 @@
+"""What the target speaks besides HTTP, each on a port of its own: what it counts, and how a process begins to serve it.
+
+A side's modules are loaded only where it is asked for: some need packages that are extras.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from functools import partial
+from typing import Final
+
+from hybridpress.errors import RunError
+from hybridpress.target.counters import Counters
+
+SIDES: Final = ("thrift",)
+
+
+def countable(sides: tuple[str, ...]) -> list[tuple[str, int]]:
+    """Every (path, status) that these sides count.
+
+    Raises:
+        RunError: a package is missing that one of them needs.
+    """
+    found: list[tuple[str, int]] = []
+    if "thrift" in sides:
+        try:
+            import thriftpy2  # noqa: F401
+        except ImportError as error:
+            text = "--thrift-port needs one more package, thriftpy2: pip install 'hybridpress[thrift]'"
+            raise RunError(text) from error
+        from hybridpress.target.thrift import countable_calls
+
+        found += countable_calls()
+    return found
+
+
+async def serve_side(
+    side: str, listener: socket.socket, backlog: int, all_counters: Counters, counts: memoryview[int]
+) -> None:
+    """Begin to serve *side* on *listener*, on the loop that runs."""
+    loop = asyncio.get_running_loop()
+    if side == "thrift":
+        from hybridpress.target.thrift import ThriftConnection, ThriftSite
+
+        site = ThriftSite(loop, all_counters, counts)
+        await loop.create_server(partial(ThriftConnection, site), sock=listener, backlog=backlog)
