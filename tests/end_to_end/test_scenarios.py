@@ -11,24 +11,33 @@ from pathlib import Path
 import pytest
 
 from hybridpress.target import Target
+from hybridpress.target.thrift import IDL
 from tests.support import command
 from tests.support.command import SCENARIOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 FILES = sorted(SCENARIOS.glob("*.py"))
+SIDES = {"thrift_calculator": "thrift"}
+"""Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
+
+
+def place(server: Target, file: Path) -> list[str]:
+    """The arguments that lead *file* to *server*."""
+    side = SIDES.get(file.stem)
+    return ["--host", server.url] if side is None else ["--param", f"port={server.ports[side]}"]
 
 
 @pytest.fixture
 def own_target() -> Target:
     """A target that nobody else presses."""
-    return Target(processes=2)
+    return Target(processes=2, sides=sorted(set(SIDES.values())))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_run(own_target: Target, file: Path, tmp_path: Path) -> None:
     """It holds its QPS without an error, every check holds, and the target counted what we counted."""
     with own_target:
-        args = ["--host", own_target.url, "--qps", "200", "--duration", "2s", "--concurrent", "8"]
+        args = [*place(own_target, file), "--qps", "200", "--duration", "2s", "--concurrent", "8"]
         ran = command.run(file, *args, json_file=tmp_path / "r.json")
         counted = own_target.stats()
     found = ran.found
@@ -43,12 +52,16 @@ def test_run(own_target: Target, file: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_once(target_url: str, file: Path) -> None:
+def test_once(target: Target, file: Path) -> None:
     """--once prints the request, the reply and the checks of one iteration."""
-    ran = command.run(file, "--host", target_url, "--once")
+    ran = command.run(file, *place(target, file), "--once")
     assert ran.exit_code == 0, ran.err
-    assert re.search(r"^> (GET|POST) /\S* HTTP/1\.1$", ran.out, re.MULTILINE)
-    assert "< HTTP/1.1 200 OK" in ran.out
+    if file.stem in SIDES:
+        assert re.search(r"^> \S", ran.out, re.MULTILINE)
+        assert re.search(r"^< \S", ran.out, re.MULTILINE)
+    else:
+        assert re.search(r"^> (GET|POST) /\S* HTTP/1\.1$", ran.out, re.MULTILINE)
+        assert "< HTTP/1.1 200 OK" in ran.out
     assert "✓ " in ran.out
     assert "iteration completed" in ran.out
 
@@ -62,14 +75,23 @@ def test_once_that_fails(target_url: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_script(target_url: str, file: Path, tmp_path: Path) -> None:
+def test_script(target: Target, file: Path, tmp_path: Path) -> None:
     """It runs as a plain script too."""
-    text = file.read_text().replace("http://127.0.0.1:8080", target_url).replace('duration="10s"', 'duration="1s"')
+    text = file.read_text().replace("http://127.0.0.1:8080", target.url).replace('duration="10s"', 'duration="1s"')
+    if file.stem in SIDES:
+        text = re.sub(r'(get\("port", )\d+', rf"\g<1>{target.ports[SIDES[file.stem]]}", text)
+    for idl in SCENARIOS.glob("*.thrift"):
+        (tmp_path / idl.name).write_text(idl.read_text())
     script = tmp_path / file.name
     script.write_text(text)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     assert "100 planned, 100 started, 100 completed, 0 failed" in done.stdout
+
+
+def test_the_idl_is_that_of_the_target() -> None:
+    """What the scenario has beside it is what the target serves."""
+    assert (SCENARIOS / "calculator.thrift").read_text() == IDL.read_text()
 
 
 def test_demo(tmp_path: Path) -> None:
