@@ -117,3 +117,7 @@ class ThriftApplicationError(ClientError):
     def __init__(self, summary: str, detail: str = "", *, kind: int = 0) -> None:
         super().__init__(summary, detail)
         self.kind = kind
+
+
+class DatagramLostError(RequestTimeoutError):
+    """No datagram came back in time: the question was lost, or the answer."""

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
     from hybridpress.clients.http import HttpClient
     from hybridpress.clients.kit import Clients
+    from hybridpress.clients.tcp import TcpClient
     from hybridpress.clients.thrift.client import ThriftClient
     from hybridpress.clients.trace import Step
+    from hybridpress.clients.udp import UdpClient
     from hybridpress.metrics.result import Result
 
 
@@ -191,6 +193,26 @@ class Press:
             RequestError: the client cannot be made from these.
         """
         return self._clients.thrift(source, service, _folder_of(type(self)), options)
+
+    def tcp(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: bool = False,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        name: str = "",
+    ) -> TcpClient:
+        """A client of a TCP port: `reply = await self.tcp(host, port).ask(b"ping", until=b"…")`. Cheap to call.
+
+        Its steps are called *name*, or "TCP host:port". *max_bytes* is the longest answer; left out, --max-body.
+        """
+        return self._clients.tcp(host, port, tls=tls, timeout=timeout, max_bytes=max_bytes, name=name)
+
+    def udp(self, host: str, port: int, *, timeout: float | None = None, name: str = "") -> UdpClient:
+        """A client of a UDP port: `reply = await self.udp(host, port, timeout=0.5).ask(b"ping")`. Cheap to call."""
+        return self._clients.udp(host, port, timeout=timeout, name=name)
 
     def run(self) -> Result:
         """Run this scenario as `hybridpress run` does, print as it does, and return the result.

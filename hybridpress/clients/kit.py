@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from hybridpress.clients.http import HttpClient, HttpEngine, HttpSettings
 from hybridpress.clients.trace import Trace, Untraced
@@ -14,8 +14,12 @@ from hybridpress.errors import RequestError
 if TYPE_CHECKING:
     import aiohttp
 
+    from hybridpress.clients.tcp import TcpClient
     from hybridpress.clients.thrift.client import Thrift, ThriftClient
+    from hybridpress.clients.udp import UdpClient
     from hybridpress.clients.wire import Wires
+
+C = TypeVar("C")
 
 
 class Clients:
@@ -31,6 +35,7 @@ class Clients:
         self._session: aiohttp.ClientSession | None = None
         self._wires: Wires | None = None
         self._thrift: Thrift | None = None
+        self._of_ports: dict[Any, Any] = {}
 
     def http(self) -> HttpClient:
         """A client for one slot; connections are shared."""
@@ -65,6 +70,25 @@ class Clients:
 
                 self._thrift = Thrift(self.wires)
         return self._thrift.client(source, service, near, {"host": self.host, **options})
+
+    def tcp(self, host: str, port: int, **options: Any) -> TcpClient:
+        """The client of a TCP port, made when first asked for; raises RequestError if it cannot be."""
+        from hybridpress.clients.tcp import TcpClient
+
+        return self._one(TcpClient, host, port, options)
+
+    def udp(self, host: str, port: int, **options: Any) -> UdpClient:
+        """The client of a UDP port, made when first asked for; raises RequestError if it cannot be."""
+        from hybridpress.clients.udp import UdpClient
+
+        return self._one(UdpClient, host, port, options)
+
+    def _one(self, kind: Callable[..., C], host: str, port: int, options: dict[str, Any]) -> C:
+        key = (kind, host, port, *options.items())
+        client = self._of_ports.get(key)
+        if client is None:
+            client = self._of_ports[key] = kind(self.wires, host, port, **options)
+        return cast("C", client)
 
     @property
     def host(self) -> str:

@@ -23,7 +23,7 @@ from hybridpress.machine import raise_file_limit
 from hybridpress.target.counters import Counters
 from hybridpress.target.process import BACKLOG, STALL, serve_until_death
 from hybridpress.target.routes import countable_answers
-from hybridpress.target.sides import countable
+from hybridpress.target.sides import DATAGRAMS, countable
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _READY_WITHIN_S = 10.0
@@ -72,7 +72,8 @@ def serve(
     others: dict[str, list[socket.socket]] = {}
     try:
         for side, side_port in sides.items():
-            others[side] = listen(host, side_port, processes, flag=f"--{side}-port")
+            kind = socket.SOCK_DGRAM if side in DATAGRAMS else socket.SOCK_STREAM
+            others[side] = listen(host, side_port, processes, flag=f"--{side}-port", kind=kind)
     except RunError:
         for listener in listeners + [one for group in others.values() for one in group]:
             listener.close()
@@ -90,7 +91,14 @@ def serve(
     return server.counters.stats()
 
 
-def listen(host: str, port: int, processes: int, *, flag: str = "--port") -> list[socket.socket]:
+def listen(
+    host: str,
+    port: int,
+    processes: int,
+    *,
+    flag: str = "--port",
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+) -> list[socket.socket]:
     """One listening socket a process, all on the same address, among which the kernel deals the connections.
 
     Raises:
@@ -98,12 +106,12 @@ def listen(host: str, port: int, processes: int, *, flag: str = "--port") -> lis
     """
     listeners: list[socket.socket] = []
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
         if processes > 1 and port:
             # Sockets with SO_REUSEPORT would share the port even with another target: see first that it is free.
-            _listen(family, address, reuse_port=False).close()
+            _listen(family, kind, address, reuse_port=False).close()
         for _ in range(processes):
-            listener = _listen(family, address, reuse_port=processes > 1)
+            listener = _listen(family, kind, address, reuse_port=processes > 1)
             listeners.append(listener)
             address = listener.getsockname()
     except OSError as error:
@@ -122,14 +130,15 @@ _WAYS_OUT = {
 }
 
 
-def _listen(family: int, address: Any, *, reuse_port: bool) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+def _listen(family: int, kind: socket.SocketKind, address: Any, *, reuse_port: bool) -> socket.socket:
+    listener = socket.socket(family, kind)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
-        listener.listen(BACKLOG)
+        if kind == socket.SOCK_STREAM:
+            listener.listen(BACKLOG)
         listener.setblocking(False)
     except BaseException:
         listener.close()

@@ -12,8 +12,11 @@ from typing import Final
 
 from hybridpress.errors import RunError
 from hybridpress.target.counters import Counters
+from hybridpress.target.echo import ECHOED, ECHOES, TcpEcho, UdpEcho
 
-SIDES: Final = ("thrift",)
+SIDES: Final = ("thrift", "tcp", "udp")
+DATAGRAMS: Final = frozenset({"udp"})
+"""Sides whose sockets have no connections to listen for."""
 
 
 def countable(sides: tuple[str, ...]) -> list[tuple[str, int]]:
@@ -32,7 +35,7 @@ def countable(sides: tuple[str, ...]) -> list[tuple[str, int]]:
         from hybridpress.target.thrift import countable_calls
 
         found += countable_calls()
-    return found
+    return found + [(path, ECHOED) for side, path in ECHOES.items() if side in sides]
 
 
 async def serve_side(
@@ -45,3 +48,9 @@ async def serve_side(
 
         site = ThriftSite(loop, all_counters, counts)
         await loop.create_server(partial(ThriftConnection, site), sock=listener, backlog=backlog)
+    else:
+        slot = all_counters.slots(ECHOES[side])[ECHOED]
+        if side == "tcp":
+            await loop.create_server(partial(TcpEcho, counts, slot), sock=listener, backlog=backlog)
+        else:
+            await loop.create_datagram_endpoint(partial(UdpEcho, counts, slot), sock=listener)

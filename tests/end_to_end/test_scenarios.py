@@ -17,7 +17,7 @@ from tests.support.command import SCENARIOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 FILES = sorted(SCENARIOS.glob("*.py"))
-SIDES = {"thrift_calculator": "thrift"}
+SIDES = {"tcp_echo": "tcp", "thrift_calculator": "thrift"}
 """Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,7 +42,7 @@ def run(test: Coroutine[Any, Any, Any]) -> Any:
 def n_open() -> int:
     """How many sockets this process has open. (uvloop keeps a descriptor or two more in reserve.)"""
     fds = Path("/proc/self/fd")
-    return sum(os.readlink(fd).startswith("socket:") for fd in fds.iterdir() if fd.is_symlink())
+    return sum(str(fd.readlink()).startswith("socket:") for fd in fds.iterdir() if fd.is_symlink())
 
 
 def reply(number: int, *, name: str = "add", kind: int = 2, value: int = 3) -> bytes:
@@ -136,9 +135,12 @@ def test_framed(case: str) -> None:
     answer, kind, text = BROKEN[case]
     answers: list[Answer] = [answer]
 
+    def answer_in_turn(call: bytes) -> bytes | None:
+        return answers.pop()(call) if answers else right(call)
+
     async def test() -> None:
         before = n_open()
-        async with answered(lambda call: (answers.pop() if answers else right)(call), timeout=0.1) as made:
+        async with answered(answer_in_turn, timeout=0.1) as made:
             client, trace, server = made
             with pytest.raises(ClientError) as raised:
                 await client.add(1, 2)
@@ -285,7 +287,7 @@ def test_cancelled() -> None:
 
 
 def test_refusals_keep_the_connection() -> None:
-    """A server that could not do the call answered lawfully: typed, with its kind and text, and the connection stays."""
+    """A server that could not do the call answered lawfully: typed, with kind and text; the connection stays."""
     from thriftpy2.thrift import TApplicationException
 
     codec = BinaryCodec()
