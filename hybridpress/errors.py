@@ -121,3 +121,11 @@ class ThriftApplicationError(ClientError):
 
 class DatagramLostError(RequestTimeoutError):
     """No datagram came back in time: the question was lost, or the answer."""
+
+
+class WebSocketClosedError(ConnectionClosedError):
+    """The server closed the WebSocket, and said why: `code` is that of RFC 6455."""
+
+    def __init__(self, summary: str, detail: str = "", *, code: int = 1000) -> None:
+        super().__init__(summary, detail)
+        self.code = code

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hybridpress.clients.thrift.client import ThriftClient
     from hybridpress.clients.trace import Step
     from hybridpress.clients.udp import UdpClient
+    from hybridpress.clients.websocket import WebSocket
     from hybridpress.metrics.result import Result
 
 
@@ -213,6 +214,24 @@ class Press:
     def udp(self, host: str, port: int, *, timeout: float | None = None, name: str = "") -> UdpClient:
         """A client of a UDP port: `reply = await self.udp(host, port, timeout=0.5).ask(b"ping")`. Cheap to call."""
         return self._clients.udp(host, port, timeout=timeout, name=name)
+
+    def websocket(
+        self,
+        url: str,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        protocols: Iterable[str] = (),
+        max_bytes: int | None = None,
+    ) -> WebSocket:
+        """A WebSocket: `async with self.websocket("/ws") as ws: reply = await ws.ask("ping")`.
+
+        *url* is below `--host`, or a whole one (ws://, wss://). Steps are called *name*, or "WS /ws".
+        """
+        return self._clients.websocket(
+            url, name=name, timeout=timeout, headers=headers, protocols=protocols, max_bytes=max_bytes
+        )
 
     def run(self) -> Result:
         """Run this scenario as `hybridpress run` does, print as it does, and return the result.

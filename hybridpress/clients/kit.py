@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hybridpress.clients.tcp import TcpClient
     from hybridpress.clients.thrift.client import Thrift, ThriftClient
     from hybridpress.clients.udp import UdpClient
+    from hybridpress.clients.websocket import WebSocket
     from hybridpress.clients.wire import Wires
 
 C = TypeVar("C")
@@ -33,6 +34,7 @@ class Clients:
             # Reading the system's certificates takes some 50 ms: now, not in the first request.
             self._engine.pool(self._engine.base.origin)
         self._session: aiohttp.ClientSession | None = None
+        self._quiet_session: aiohttp.ClientSession | None = None  # what goes over it is counted by who asks for it
         self._wires: Wires | None = None
         self._thrift: Thrift | None = None
         self._of_ports: dict[Any, Any] = {}
@@ -83,6 +85,16 @@ class Clients:
 
         return self._one(UdpClient, host, port, options)
 
+    def websocket(self, url: str, **options: Any) -> WebSocket:
+        """A WebSocket, not connected yet; raises RequestError if it cannot be."""
+        from hybridpress.clients.websocket import WebSocket
+
+        if self._quiet_session is None:
+            from hybridpress.clients.session import open_session
+
+            self._quiet_session = open_session(self._settings, Untraced(), timeout_s=None)
+        return WebSocket(self.wires, self._quiet_session, url, **options)
+
     def _one(self, kind: Callable[..., C], host: str, port: int, options: dict[str, Any]) -> C:
         key = (kind, host, port, *options.items())
         client = self._of_ports.get(key)
@@ -99,6 +111,8 @@ class Clients:
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
+        if self._quiet_session is not None:
+            await self._quiet_session.close()
         if self._thrift is not None:
             await self._thrift.close()
         if self._wires is not None:

@@ -99,7 +99,7 @@ class Wire(asyncio.Protocol):
         if self.drain is not None and not self.drain.done():
             self.drain.set_result(None)
 
-    def close(self) -> None:
+    def abandon(self) -> None:
         """Close because nobody needs it any more."""
         self.fail(ConnectionClosedError("the client was closed before the reply was complete"))
 
@@ -215,7 +215,7 @@ class Wires:
         for pool in self._pools.values():
             pool.closed = True
         for wire in list(self.live):
-            wire.close()
+            wire.abandon()
         for _ in range(1000):  # closing takes the loop some turns
             if not self.live:
                 break

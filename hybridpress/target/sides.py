@@ -14,7 +14,7 @@ from hybridpress.errors import RunError
 from hybridpress.target.counters import Counters
 from hybridpress.target.echo import ECHOED, ECHOES, TcpEcho, UdpEcho
 
-SIDES: Final = ("thrift", "tcp", "udp")
+SIDES: Final = ("thrift", "tcp", "udp", "websocket")
 DATAGRAMS: Final = frozenset({"udp"})
 """Sides whose sockets have no connections to listen for."""
 
@@ -35,6 +35,10 @@ def countable(sides: tuple[str, ...]) -> list[tuple[str, int]]:
         from hybridpress.target.thrift import countable_calls
 
         found += countable_calls()
+    if "websocket" in sides:
+        from hybridpress.target.websocket import ANSWERS
+
+        found += ANSWERS
     return found + [(path, ECHOED) for side, path in ECHOES.items() if side in sides]
 
 
@@ -48,6 +52,11 @@ async def serve_side(
 
         site = ThriftSite(loop, all_counters, counts)
         await loop.create_server(partial(ThriftConnection, site), sock=listener, backlog=backlog)
+    elif side == "websocket":
+        from hybridpress.target.websocket import WebSocketEcho, WebSocketSite
+
+        place = WebSocketSite(all_counters, counts)
+        await loop.create_server(partial(WebSocketEcho, place), sock=listener, backlog=backlog)
     else:
         slot = all_counters.slots(ECHOES[side])[ECHOED]
         if side == "tcp":

@@ -17,7 +17,7 @@ from tests.support.command import SCENARIOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 FILES = sorted(SCENARIOS.glob("*.py"))
-SIDES = {"tcp_echo": "tcp", "thrift_calculator": "thrift"}
+SIDES = {"tcp_echo": "tcp", "thrift_calculator": "thrift", "websocket_chat": "websocket"}
 """Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
 
 
@@ -47,6 +47,7 @@ def test_run(own_target: Target, file: Path, tmp_path: Path) -> None:
     assert found["checks"]
     assert all(check["failed"] == 0 for check in found["checks"].values())
     n_start_requests = counted["paths"].get("/login", {}).get("200", 0)
+    n_start_requests += counted["paths"].get("(WebSocket handshake)", {}).get("101", 0)
     n_exchanges = sum(step["count"] for step in found["steps"].values() if step["bytes_in"])
     assert counted["requests"] == n_exchanges + n_start_requests
 
