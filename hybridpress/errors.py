@@ -129,3 +129,11 @@ class WebSocketClosedError(ConnectionClosedError):
     def __init__(self, summary: str, detail: str = "", *, code: int = 1000) -> None:
         super().__init__(summary, detail)
         self.code = code
+
+
+class GrpcError(ClientError):
+    """A gRPC call ended with another status than OK; `code` is its name, such as "UNAVAILABLE"."""
+
+    def __init__(self, summary: str, detail: str = "", *, code: str = "UNKNOWN") -> None:
+        super().__init__(summary, detail)
+        self.code = code

@@ -233,6 +233,13 @@ class Press:
             url, name=name, timeout=timeout, headers=headers, protocols=protocols, max_bytes=max_bytes
         )
 
+    def grpc(self, stub: Callable[[Any], Any], target: str, **options: Any) -> Any:
+        """A generated gRPC stub on channels that time its calls: `await self.grpc(GreeterStub, "host:port").Hello(…)`.
+
+        Options: tls, channels (connections a worker; 1), timeout (s), metadata (a dict). Cheap to call.
+        """
+        return self._clients.grpc(stub, target, **options)
+
     def run(self) -> Result:
         """Run this scenario as `hybridpress run` does, print as it does, and return the result.
 

@@ -14,6 +14,7 @@ from hybridpress.errors import RequestError
 if TYPE_CHECKING:
     import aiohttp
 
+    from hybridpress.clients.grpc import Grpc
     from hybridpress.clients.tcp import TcpClient
     from hybridpress.clients.thrift.client import Thrift, ThriftClient
     from hybridpress.clients.udp import UdpClient
@@ -37,6 +38,7 @@ class Clients:
         self._quiet_session: aiohttp.ClientSession | None = None  # what goes over it is counted by who asks for it
         self._wires: Wires | None = None
         self._thrift: Thrift | None = None
+        self._grpc: Grpc | None = None
         self._of_ports: dict[Any, Any] = {}
 
     def http(self) -> HttpClient:
@@ -95,6 +97,15 @@ class Clients:
             self._quiet_session = open_session(self._settings, Untraced(), timeout_s=None)
         return WebSocket(self.wires, self._quiet_session, url, **options)
 
+    def grpc(self, stub: Callable[[Any], C], target: str, **options: Any) -> C:
+        """A generated stub whose calls are timed; raises RequestError if it cannot be, or grpcio is not installed."""
+        if self._grpc is None:
+            with needs("grpc", "self.grpc()"):
+                from hybridpress.clients.grpc import Grpc
+
+                self._grpc = Grpc(self._settings, self._trace)
+        return self._grpc.stub(stub, target, **options)
+
     def _one(self, kind: Callable[..., C], host: str, port: int, options: dict[str, Any]) -> C:
         key = (kind, host, port, *options.items())
         client = self._of_ports.get(key)
@@ -115,6 +126,8 @@ class Clients:
             await self._quiet_session.close()
         if self._thrift is not None:
             await self._thrift.close()
+        if self._grpc is not None:
+            await self._grpc.close()
         if self._wires is not None:
             await self._wires.close()
         await self._engine.close()
