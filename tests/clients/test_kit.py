@@ -173,10 +173,8 @@ def test_the_certificate_is_looked_at(authority: trustme.CA, tmp_path: Path) -> 
 
 def test_what_an_extra_brings_is_named() -> None:
     """A client whose package is not installed says how to install it; what is broken inside it is not hidden."""
-    with pytest.raises(
-        RequestError, match=r"self.x\(\) needs one more package, no_such: pip install 'hybridpress\[x\]'"
-    ):
-        with needs("x", "self.x()"):
-            importlib.import_module("no_such.inside")
+    text = r"self.x\(\) needs one more package, no_such: pip install 'hybridpress\[x\]'"
+    with pytest.raises(RequestError, match=text), needs("x", "self.x()"):
+        importlib.import_module("no_such.inside")
     with pytest.raises(ModuleNotFoundError), needs("x", "self.x()"):
         importlib.import_module("hybridpress.no_such")
