@@ -12,11 +12,12 @@ import pytest
 
 from hybridpress.target import Target
 from hybridpress.target.thrift import IDL
+from tests.end_to_end.test_other_servers import FILES as OTHERS
 from tests.support import command
 from tests.support.command import SCENARIOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
-FILES = sorted(SCENARIOS.glob("*.py"))
+FILES = sorted(set(SCENARIOS.glob("*.py")) - set(OTHERS.values()))
 SIDES = {"tcp_echo": "tcp", "thrift_calculator": "thrift", "websocket_chat": "websocket"}
 """Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
 
