@@ -26,6 +26,7 @@ from hybridpress.errors import HybridpressError
 @click.option("--tcp-port", type=click.IntRange(0, 65535), help="Echo what comes over TCP to this port.")
 @click.option("--udp-port", type=click.IntRange(0, 65535), help="Echo datagrams that come to this port.")
 @click.option("--websocket-port", type=click.IntRange(0, 65535), help="Echo WebSocket messages on this port.")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Speak gRPC too, on this port.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
 def target(host: str, port: int, processes: int, *, quiet: bool, **side_ports: int | None) -> None:
     """Serve HTTP, and other protocols if asked to, with known answers, to try a scenario on."""

@@ -23,7 +23,7 @@ from hybridpress.machine import raise_file_limit
 from hybridpress.target.counters import Counters
 from hybridpress.target.process import BACKLOG, STALL, serve_until_death
 from hybridpress.target.routes import countable_answers
-from hybridpress.target.sides import DATAGRAMS, countable
+from hybridpress.target.sides import DATAGRAMS, KEPT, countable
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _READY_WITHIN_S = 10.0
@@ -73,7 +73,8 @@ def serve(
     try:
         for side, side_port in sides.items():
             kind = socket.SOCK_DGRAM if side in DATAGRAMS else socket.SOCK_STREAM
-            others[side] = listen(host, side_port, processes, flag=f"--{side}-port", kind=kind)
+            flag = f"--{side}-port"
+            others[side] = listen(host, side_port, processes, flag=flag, kind=kind, is_kept=side in KEPT)
     except RunError:
         for listener in listeners + [one for group in others.values() for one in group]:
             listener.close()
@@ -98,8 +99,11 @@ def listen(
     *,
     flag: str = "--port",
     kind: socket.SocketKind = socket.SOCK_STREAM,
+    is_kept: bool = False,
 ) -> list[socket.socket]:
     """One listening socket a process, all on the same address, among which the kernel deals the connections.
+
+    Those that are only *kept* are bound, and do not listen: others will, on the same port.
 
     Raises:
         RunError: the address is taken, unknown, or not ours to use.
@@ -111,7 +115,7 @@ def listen(
             # Sockets with SO_REUSEPORT would share the port even with another target: see first that it is free.
             _listen(family, kind, address, reuse_port=False).close()
         for _ in range(processes):
-            listener = _listen(family, kind, address, reuse_port=processes > 1)
+            listener = _listen(family, kind, address, reuse_port=processes > 1 or is_kept, is_kept=is_kept)
             listeners.append(listener)
             address = listener.getsockname()
     except OSError as error:
@@ -130,14 +134,16 @@ _WAYS_OUT = {
 }
 
 
-def _listen(family: int, kind: socket.SocketKind, address: Any, *, reuse_port: bool) -> socket.socket:
+def _listen(
+    family: int, kind: socket.SocketKind, address: Any, *, reuse_port: bool, is_kept: bool = False
+) -> socket.socket:
     listener = socket.socket(family, kind)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
-        if kind == socket.SOCK_STREAM:
+        if kind == socket.SOCK_STREAM and not is_kept:
             listener.listen(BACKLOG)
         listener.setblocking(False)
     except BaseException:

@@ -6,6 +6,7 @@ A side's modules are loaded only where it is asked for: some need packages that 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
 from functools import partial
 from typing import Final
@@ -14,9 +15,13 @@ from hybridpress.errors import RunError
 from hybridpress.target.counters import Counters
 from hybridpress.target.echo import ECHOED, ECHOES, TcpEcho, UdpEcho
 
-SIDES: Final = ("thrift", "tcp", "udp", "websocket")
+SIDES: Final = ("thrift", "tcp", "udp", "websocket", "grpc")
 DATAGRAMS: Final = frozenset({"udp"})
 """Sides whose sockets have no connections to listen for."""
+KEPT: Final = frozenset({"grpc"})
+"""Sides whose processes bind the port once more, by themselves: the parent's sockets only keep it."""
+_alive: list[object] = []
+"""Servers that would end if nobody held them."""
 
 
 def countable(sides: tuple[str, ...]) -> list[tuple[str, int]]:
@@ -35,6 +40,10 @@ def countable(sides: tuple[str, ...]) -> list[tuple[str, int]]:
         from hybridpress.target.thrift import countable_calls
 
         found += countable_calls()
+    if "grpc" in sides:
+        found += [("hybridpress.Echo/Say", ECHOED), ("hybridpress.Echo/Repeat", ECHOED)]
+        if importlib.util.find_spec("grpc") is None:
+            raise RunError("--grpc-port needs one more package, grpcio: pip install 'hybridpress[grpc]'")
     if "websocket" in sides:
         from hybridpress.target.websocket import ANSWERS
 
@@ -52,6 +61,10 @@ async def serve_side(
 
         site = ThriftSite(loop, all_counters, counts)
         await loop.create_server(partial(ThriftConnection, site), sock=listener, backlog=backlog)
+    elif side == "grpc":
+        from hybridpress.target.grpc import serve_grpc
+
+        _alive.append(await serve_grpc(listener, all_counters, counts))
     elif side == "websocket":
         from hybridpress.target.websocket import WebSocketEcho, WebSocketSite
 

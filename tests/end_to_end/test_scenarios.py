@@ -18,7 +18,7 @@ from tests.support.command import SCENARIOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 FILES = sorted(set(SCENARIOS.glob("*.py")) - set(OTHERS.values()))
-SIDES = {"tcp_echo": "tcp", "thrift_calculator": "thrift", "websocket_chat": "websocket"}
+SIDES = {"grpc_unary": "grpc", "tcp_echo": "tcp", "thrift_calculator": "thrift", "websocket_chat": "websocket"}
 """Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
 
 
