@@ -75,7 +75,11 @@ class Grpc:
             return aio.insecure_channel(target, options=options)
         if not self._settings.verify:
             raise RequestError("grpcio always verifies certificates: name the authority with --ca-file")
-        trusted = None if self._settings.ca_file is None else Path(self._settings.ca_file).read_bytes()
+        try:
+            trusted = None if self._settings.ca_file is None else Path(self._settings.ca_file).read_bytes()
+        except OSError as error:
+            text = f"ca_file must be a file of PEM certificates, got {self._settings.ca_file!r}: {error}"
+            raise RequestError(text) from None
         return aio.secure_channel(target, grpc.ssl_channel_credentials(trusted), options=options)
 
     async def close(self) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+import trustme
 import uvloop
 from grpc import aio
 
@@ -62,8 +64,8 @@ async def chat(requests: Any, _: Any) -> AsyncIterator[bytes]:
         yield request.upper()
 
 
-@asynccontextmanager
-async def echoing() -> AsyncIterator[tuple[Clients, Remembering, str]]:
+def echo_server() -> aio.Server:
+    """A server of the four methods, not on any port yet."""
     server = aio.server()
     handlers = {
         "Say": grpc.unary_unary_rpc_method_handler(say),
@@ -72,6 +74,13 @@ async def echoing() -> AsyncIterator[tuple[Clients, Remembering, str]]:
         "Chat": grpc.stream_stream_rpc_method_handler(chat),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    return server
+
+
+@asynccontextmanager
+async def echoing() -> AsyncIterator[tuple[Clients, Remembering, str]]:
+    """The clients of a worker, what they measure, and where the server is."""
+    server = echo_server()
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     trace = Remembering()
@@ -183,5 +192,57 @@ def test_several_channels() -> None:
             stub = kit.grpc(EchoStub, target, channels=3)
             for _ in range(6):
                 assert await stub.Say(b"x") == b"x"
+
+    run(test())
+
+
+def test_a_server_that_dies_in_a_call() -> None:
+    """The call that it was about, and those after it, end with a status; none hangs."""
+
+    async def test() -> None:
+        server = echo_server()
+        target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        await server.start()
+        trace = Remembering()
+        kit = Clients(HttpSettings(timeout_s=5.0), trace)
+        stub = kit.grpc(EchoStub, target)
+        assert await stub.Say(b"x") == b"x"
+        call = asyncio.ensure_future(stub.Say(b"sleep"))
+        await asyncio.sleep(0)
+        await server.stop(None)
+        for ended in (call, stub.Say(b"x")):
+            with pytest.raises(GrpcError, match=r"UNAVAILABLE|CANCELLED"):
+                await ended
+        await kit.close()
+        assert trace.outcomes == {"echo.Echo/Say": (1, 2)}
+
+    run(test())
+
+
+def test_tls(tmp_path: Path) -> None:
+    """A certificate is verified against the run's own authority; without it, the call is refused."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate = authority.issue_cert("localhost")
+    pairs = [(certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes())]
+
+    async def test() -> None:
+        server = echo_server()
+        port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials(pairs))
+        await server.start()
+        for ca_file, is_trusted in [(str(tmp_path / "ca.pem"), True), (None, False)]:
+            kit = Clients(HttpSettings(timeout_s=5.0, ca_file=ca_file), Remembering())
+            call = kit.grpc(EchoStub, f"localhost:{port}", tls=True).Say(b"x")
+            if is_trusted:
+                assert await call == b"x"
+            else:
+                with pytest.raises(GrpcError, match="UNAVAILABLE"):
+                    await call
+            await kit.close()
+        kit = Clients(HttpSettings(verify=False), Remembering())
+        with pytest.raises(RequestError, match="always verifies certificates: name the authority with --ca-file"):
+            kit.grpc(EchoStub, f"localhost:{port}", tls=True)
+        await kit.close()
+        await server.stop(None)
 
     run(test())
