@@ -102,3 +102,42 @@ class StatusError(ClientError):
 
     Counted, not raised: the scenario gets its reply.
     """
+
+
+class FrameTooLargeError(ClientError):
+    """A frame or a message of the reply says that it is longer than the limit."""
+
+
+class SequenceError(ProtocolError):
+    """The reply carries another sequence number than the call: it answers something else."""
+
+
+class ThriftApplicationError(ClientError):
+    """The Thrift server answered that it could not do the call: unknown method, missing result, internal error.
+
+    `kind` is the number of that kind in Thrift's own table. Exceptions that the IDL declares are raised as themselves.
+    """
+
+    def __init__(self, summary: str, detail: str = "", *, kind: int = 0) -> None:
+        super().__init__(summary, detail)
+        self.kind = kind
+
+
+class DatagramLostError(RequestTimeoutError):
+    """No datagram came back in time: the question was lost, or the answer."""
+
+
+class WebSocketClosedError(ConnectionClosedError):
+    """The server closed the WebSocket, and said why: `code` is that of RFC 6455."""
+
+    def __init__(self, summary: str, detail: str = "", *, code: int = 1000) -> None:
+        super().__init__(summary, detail)
+        self.code = code
+
+
+class GrpcError(ClientError):
+    """A gRPC call ended with another status than OK; `code` is its name, such as "UNAVAILABLE"."""
+
+    def __init__(self, summary: str, detail: str = "", *, code: str = "UNKNOWN") -> None:
+        super().__init__(summary, detail)
+        self.code = code

@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
 
     from hybridpress.clients.http import HttpClient
     from hybridpress.clients.kit import Clients
+    from hybridpress.clients.tcp import TcpClient
+    from hybridpress.clients.thrift.client import ThriftClient
     from hybridpress.clients.trace import Step
+    from hybridpress.clients.udp import UdpClient
+    from hybridpress.clients.websocket import WebSocket
     from hybridpress.metrics.result import Result
 
 
@@ -210,6 +216,68 @@ class Press:
         """An aiohttp.ClientSession of this worker, for what the fast client leaves out; its requests are steps too."""
         return self._clients.session
 
+    def thrift(self, source: Any, service: str | None = None, **options: Any) -> ThriftClient:
+        """A client whose methods are those of a Thrift service: `await calc.add(1, 2)`.
+
+        Args:
+            source: an IDL file (a relative path is taken from the folder of the scenario), a service class of
+                thriftpy2, or a service module that Apache's compiler made.
+            service: its name in the IDL file; may be left out where there is but one.
+            options: host, port, transport ("framed", "buffered", "http"), protocol ("binary", "compact", "json"),
+                strict, multiplexed, tls, path and headers (HTTP), timeout (s), max_frame_bytes.
+
+        Cheap to call: a worker makes one client for the same arguments.
+
+        Raises:
+            RequestError: the client cannot be made from these.
+        """
+        return self._clients.thrift(source, service, _folder_of(type(self)), options)
+
+    def tcp(
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: bool = False,
+        timeout: float | None = None,
+        max_bytes: int | None = None,
+        name: str = "",
+    ) -> TcpClient:
+        """A client of a TCP port: `reply = await self.tcp(host, port).ask(b"ping", until=b"…")`. Cheap to call.
+
+        Its steps are called *name*, or "TCP host:port". *max_bytes* is the longest answer; left out, --max-body.
+        """
+        return self._clients.tcp(host, port, tls=tls, timeout=timeout, max_bytes=max_bytes, name=name)
+
+    def udp(self, host: str, port: int, *, timeout: float | None = None, name: str = "") -> UdpClient:
+        """A client of a UDP port: `reply = await self.udp(host, port, timeout=0.5).ask(b"ping")`. Cheap to call."""
+        return self._clients.udp(host, port, timeout=timeout, name=name)
+
+    def websocket(
+        self,
+        url: str,
+        *,
+        name: str | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        protocols: Iterable[str] = (),
+        max_bytes: int | None = None,
+    ) -> WebSocket:
+        """A WebSocket: `async with self.websocket("/ws") as ws: reply = await ws.ask("ping")`.
+
+        *url* is below `--host`, or a whole one (ws://, wss://). Steps are called *name*, or "WS /ws".
+        """
+        return self._clients.websocket(
+            url, name=name, timeout=timeout, headers=headers, protocols=protocols, max_bytes=max_bytes
+        )
+
+    def grpc(self, stub: Callable[[Any], Any], target: str, **options: Any) -> Any:
+        """A generated gRPC stub on channels that time its calls: `await self.grpc(GreeterStub, "host:port").Hello(…)`.
+
+        Options: tls, channels (connections a worker; 1), timeout (s), metadata (a dict). Cheap to call.
+        """
+        return self._clients.grpc(stub, target, **options)
+
     def run(self) -> Result:
         """Run this scenario as `hybridpress run` does, print as it does, and return the result.
 
@@ -229,3 +297,9 @@ class Press:
         mine._clients = clients  # noqa: SLF001 (a copy of this very object)
         mine.http = clients.http()
         return mine
+
+
+def _folder_of(scenario: type) -> Path | None:
+    """The folder of the file in which *scenario* stands."""
+    file = getattr(sys.modules.get(scenario.__module__), "__file__", None)
+    return None if file is None else Path(file).resolve().parent

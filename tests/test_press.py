@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import uvloop
 
 from hybridpress import Press, check, step
+from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
+from hybridpress.clients.trace import Untraced
 from hybridpress.metrics.interval import CheckCounts
 from hybridpress.press import RunningSlot, running_slot
 from tests.clients.http.scripted import Counted
@@ -228,3 +232,25 @@ def test_a_slot_runs_on_a_copy() -> None:
     assert other.host == press.host == "http://127.0.0.1:1"
     assert one.session is other.session is kit.session
     assert (press.slot, press.worker) == (-1, -1)
+
+
+def test_other_protocols(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each client is made once for the same arguments; an IDL file is looked for beside the scenario."""
+    (tmp_path / "small.thrift").write_text("service Small { i32 add(1: i32 a, 2: i32 b) }")
+    (tmp_path / "pressing.py").write_text("from hybridpress import Press\nclass Small(Press):\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    small = importlib.import_module("pressing").Small
+
+    async def test() -> None:
+        kit = Clients(HttpSettings(), Untraced())
+        one, other = (small().in_slot(number, 0, kit) for number in range(2))
+        client = one.thrift("small.thrift", port=9)
+        assert client is other.thrift("small.thrift", port=9)
+        assert client is not one.thrift("small.thrift", port=10)
+        assert repr(client) == "<ThriftClient of Small at 127.0.0.1:9>"
+        assert one.tcp("localhost", 9) is other.tcp("localhost", 9)
+        assert one.udp("localhost", 9) is other.udp("localhost", 9)
+        assert one.websocket("/ws") is not one.websocket("/ws")
+        await kit.close()
+
+    uvloop.run(test())

@@ -22,18 +22,25 @@ from hybridpress.errors import HybridpressError
     show_default=True,
     help="Serving processes, which share the port.",
 )
+@click.option("--thrift-port", type=click.IntRange(0, 65535), help="Speak Thrift too, on this port.")
+@click.option("--tcp-port", type=click.IntRange(0, 65535), help="Echo what comes over TCP to this port.")
+@click.option("--udp-port", type=click.IntRange(0, 65535), help="Echo datagrams that come to this port.")
+@click.option("--websocket-port", type=click.IntRange(0, 65535), help="Echo WebSocket messages on this port.")
+@click.option("--grpc-port", type=click.IntRange(0, 65535), help="Speak gRPC too, on this port.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors.")
-def target(host: str, port: int, processes: int, *, quiet: bool) -> None:
-    """Serve HTTP with known answers, to try a scenario on."""
+def target(host: str, port: int, processes: int, *, quiet: bool, **side_ports: int | None) -> None:
+    """Serve HTTP, and other protocols if asked to, with known answers, to try a scenario on."""
     from hybridpress.target.server import Listening, serve
 
     def tell(listening: Listening) -> None:
         if not quiet:
             noun = "process" if processes == 1 else "processes"
-            click.echo(f"listening on {listening.url} ({processes} {noun}); Ctrl-C ends it")
+            others = "".join(f", {side} on port {port}" for side, port in listening.ports.items())
+            click.echo(f"listening on {listening.url}{others} ({processes} {noun}); Ctrl-C ends it")
 
     try:
-        stats = serve(host, port, processes, tell)
+        sides = {name.removesuffix("_port"): port for name, port in side_ports.items() if port is not None}
+        stats = serve(host, port, processes, tell, sides=sides)
     except HybridpressError as error:
         click.echo(str(error), err=True)
         sys.exit(error.exit_code)

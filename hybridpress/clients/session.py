@@ -7,7 +7,7 @@ This module loads aiohttp: import it only when a scenario uses it.
 from __future__ import annotations
 
 import ssl
-from types import SimpleNamespace
+from types import EllipsisType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
     from hybridpress.clients.trace import Trace
 
 
-def open_session(settings: HttpSettings, trace: Trace) -> aiohttp.ClientSession:
+def open_session(
+    settings: HttpSettings, trace: Trace, *, timeout_s: float | EllipsisType | None = ...
+) -> aiohttp.ClientSession:
     """A session for one slot; whoever opens it closes it. Call it inside a running loop.
 
     A request, its redirects included, is one step named "METHOD path", or as `trace_request_ctx={"name": …}` says. It
     lasts until the head of the reply is there, and fails by an exception, or by a status of 400 and above, which also
     fails the iteration. What the scenario reads of the body later is not part of it; its bytes are counted from
-    Content-Length where the server gives one.
+    Content-Length where the server gives one. *timeout_s* of a request is that of *settings* if it is not given.
     """
     tls: ssl.SSLContext | bool = True
     if settings.ca_file is not None or not settings.verify:
@@ -38,7 +40,7 @@ def open_session(settings: HttpSettings, trace: Trace) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         base_url,
         connector=connector,
-        timeout=aiohttp.ClientTimeout(total=settings.timeout_s),
+        timeout=aiohttp.ClientTimeout(total=settings.timeout_s if timeout_s is ... else timeout_s),
         headers=dict(settings.headers),
         cookie_jar=None if settings.cookies else aiohttp.DummyCookieJar(),
         trace_configs=[_timing(trace)],

@@ -8,6 +8,7 @@ import sys
 
 from hybridpress.errors import HybridpressError
 from hybridpress.target.server import Listening, serve
+from hybridpress.target.sides import SIDES
 
 
 def main() -> int:
@@ -16,9 +17,13 @@ def main() -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument("--processes", type=int, default=1)
+    for side in SIDES:
+        parser.add_argument(f"--{side}-port", type=int, help="0 takes a free one; left out, it is not spoken")
     arguments = parser.parse_args()
+    asked = {side: getattr(arguments, f"{side}_port") for side in SIDES}
+    sides = {side: port for side, port in asked.items() if port is not None}
     try:
-        serve(arguments.host, arguments.port, arguments.processes, _announce, life_line=sys.stdin.fileno())
+        serve(arguments.host, arguments.port, arguments.processes, _announce, life_line=sys.stdin.fileno(), sides=sides)
     except HybridpressError as error:
         _say({"error": str(error)})
         return error.exit_code
@@ -32,6 +37,7 @@ def _announce(listening: Listening) -> None:
             "host": listening.host,
             "port": listening.port,
             "pids": listening.pids,
+            "ports": listening.ports,
         }
     )
 

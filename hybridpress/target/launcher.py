@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,11 +27,13 @@ class Target:
     does, and when the caller dies, be it by SIGKILL. Ctrl-C does not end it: a caller that drains needs it.
     """
 
-    def __init__(self, processes: int = 1, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(self, processes: int = 1, port: int = 0, host: str = "127.0.0.1", sides: Sequence[str] = ()) -> None:
         self.processes = processes
         self.host = host
         self.port = port  # the real one, once started
         self.url = ""
+        self.sides = tuple(sides)  # other protocols to be spoken: "thrift", …
+        self.ports: dict[str, int] = {}  # theirs, once started
         self.pid = 0  # of the parent of the serving processes
         self.pids: list[int] = []  # of the serving processes, as they were started
         self._process: subprocess.Popen[bytes] | None = None
@@ -57,6 +60,8 @@ class Target:
         package_root = str(Path(__file__).parents[2])
         paths = [package_root, *filter(None, [os.environ.get("PYTHONPATH")])]
         arguments = ["--host", self.host, "--port", str(self.port), "--processes", str(self.processes)]
+        for side in self.sides:
+            arguments += [f"--{side}-port", "0"]
         # -P: a file in the caller's directory must not hide a module of the same name.
         self._process = subprocess.Popen(  # noqa: S603 -- our own program, no shell
             [sys.executable, "-P", "-m", "hybridpress.target", *arguments],
@@ -70,7 +75,7 @@ class Target:
             self.stop()
             raise
         self.host, self.port, self.url = said["host"], said["port"], said["url"]
-        self.pid, self.pids = self._process.pid, said["pids"]
+        self.pid, self.pids, self.ports = self._process.pid, said["pids"], said["ports"]
 
     def _first_line(self, process: subprocess.Popen[bytes]) -> dict[str, Any]:
         assert process.stdout is not None

@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Mapping
 from functools import partial
 
 import uvloop
@@ -18,6 +19,7 @@ from hybridpress.target.counters import Counters
 from hybridpress.target.login import Login
 from hybridpress.target.protocol import Connection, Site
 from hybridpress.target.routes import Routes
+from hybridpress.target.sides import serve_side
 from hybridpress.target.timer import Deadlines
 
 BACKLOG = 4096
@@ -27,6 +29,7 @@ _PR_SET_PDEATHSIG = 1
 
 def serve_until_death(
     listener: socket.socket,
+    sides: Mapping[str, socket.socket],
     number: int,
     all_counters: Counters,
     secret: bytes,
@@ -36,7 +39,7 @@ def serve_until_death(
     ready: int,
     stall: int,
 ) -> None:
-    """Serve *listener* as process *number*, until the parent ends it or is gone.
+    """Serve *listener*, and the other protocols on theirs, as process *number*, until the parent ends it or is gone.
 
     Called in a process fresh from fork, with signals blocked. *life_line* is the reading end of a pipe that only
     the parent holds open. A byte is written to *ready* once connections are taken.
@@ -53,6 +56,8 @@ def serve_until_death(
     routes = Routes(all_counters, Login(secret), partial(_ask_for_stall, stall))
     site = Site(loop, routes, counts, Deadlines(loop))
     server = loop.run_until_complete(loop.create_server(partial(Connection, site), sock=listener, backlog=BACKLOG))
+    for side, other in sides.items():
+        loop.run_until_complete(serve_side(side, other, BACKLOG, all_counters, counts))
     loop.add_reader(life_line, loop.stop)
     os.write(ready, b"+")
     os.close(ready)

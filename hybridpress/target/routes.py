@@ -23,6 +23,7 @@ MAX_BODY_BYTES = 64 * 2**20
 MAX_DELAY_MS = 3_600_000
 MAX_STALL_MS = 60_000
 MAX_REDIRECTS = 100
+MAX_EVENTS = 1_000_000
 
 UNKNOWN = "(unknown path)"
 MALFORMED = "(malformed)"
@@ -137,6 +138,11 @@ class Routes:
         n = _whole_number(tail, "bytes", MAX_BODY_BYTES)
         size = min(26 * 2520, max(1, -(-n // 4)))
         return Reply(stream=_pieces(n, size), content_type=BINARY, is_pure=False)
+
+    def _events(self, request: Request, tail: str) -> Reply:
+        n = _whole_number(tail, "events", MAX_EVENTS)
+        stream = (b'id: %d\nevent: tick\ndata: {"n":%d}\n\n' % (number, number) for number in range(n))
+        return Reply(stream=stream, content_type=b"text/event-stream", is_pure=False)
 
     def _delay(self, request: Request, tail: str) -> Reply:
         delay_ms = _milliseconds(tail, MAX_DELAY_MS)
@@ -253,6 +259,7 @@ _COUNTED: dict[str, frozenset[bytes] | None] = {
     "/gzip": _GET,
     "/bytes/{n}": _GET,
     "/chunked/{n}": _GET,
+    "/events/{n}": _GET,
     "/delay/{ms}": _ANY,
     "/status/{code}": _ANY,
     "/echo": _ANY,

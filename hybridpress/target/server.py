@@ -11,9 +11,9 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -23,6 +23,7 @@ from hybridpress.machine import raise_file_limit
 from hybridpress.target.counters import Counters
 from hybridpress.target.process import BACKLOG, STALL, serve_until_death
 from hybridpress.target.routes import countable_answers
+from hybridpress.target.sides import DATAGRAMS, KEPT, countable
 
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _READY_WITHIN_S = 10.0
@@ -37,6 +38,8 @@ class Listening:
     host: str
     port: int
     pids: list[int]
+    ports: dict[str, int] = field(default_factory=dict)
+    """Of the other protocols that were asked for, by name."""
 
     @property
     def url(self) -> str:
@@ -52,69 +55,96 @@ def serve(
     on_ready: Callable[[Listening], None],
     *,
     life_line: int | None = None,
+    sides: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """Serve until SIGINT or SIGTERM; what was counted until then, as /stats tells it.
 
-    Port 0 takes a free one. *on_ready* is called once all processes take connections. With *life_line*, a
-    readable descriptor, it is that pipe's end (or the death of our own parent) that ends the server, as does
-    SIGTERM, and SIGINT is left to who holds the other end.
+    Port 0 takes a free one. *sides* are the ports of other protocols, by their names in `SIDES`. *on_ready* is called
+    once all processes take connections. With *life_line*, a readable descriptor, it is that pipe's end (or the death of
+    our own parent) that ends the server, as does SIGTERM, and SIGINT is left to who holds the other end.
 
     Raises:
         RunError: the address cannot be listened on, or a process could not start.
     """
+    sides = sides or {}
+    answers = countable_answers() + countable(tuple(sides))
     listeners = listen(host, port, processes)
+    others: dict[str, list[socket.socket]] = {}
+    try:
+        for side, side_port in sides.items():
+            kind = socket.SOCK_DGRAM if side in DATAGRAMS else socket.SOCK_STREAM
+            flag = f"--{side}-port"
+            others[side] = listen(host, side_port, processes, flag=flag, kind=kind, is_kept=side in KEPT)
+    except RunError:
+        for listener in listeners + [one for group in others.values() for one in group]:
+            listener.close()
+        raise
     raise_file_limit()
     with _wakeup_on_signals(ignore_interrupt=life_line is not None) as wakeup:
-        server = _Server(listeners, wakeup, life_line)
+        server = _Server(listeners, others, answers, wakeup, life_line)
         try:
             server.start()
-            on_ready(Listening(host, listeners[0].getsockname()[1], server.pids()))
+            ports = {side: group[0].getsockname()[1] for side, group in others.items()}
+            on_ready(Listening(host, listeners[0].getsockname()[1], server.pids(), ports))
             server.watch()
         finally:
             server.end()
     return server.counters.stats()
 
 
-def listen(host: str, port: int, processes: int) -> list[socket.socket]:
+def listen(
+    host: str,
+    port: int,
+    processes: int,
+    *,
+    flag: str = "--port",
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    is_kept: bool = False,
+) -> list[socket.socket]:
     """One listening socket a process, all on the same address, among which the kernel deals the connections.
+
+    Those that are only *kept* are bound, and do not listen: others will, on the same port.
 
     Raises:
         RunError: the address is taken, unknown, or not ours to use.
     """
     listeners: list[socket.socket] = []
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[0]
         if processes > 1 and port:
             # Sockets with SO_REUSEPORT would share the port even with another target: see first that it is free.
-            _listen(family, address, reuse_port=False).close()
+            _listen(family, kind, address, reuse_port=False).close()
         for _ in range(processes):
-            listener = _listen(family, address, reuse_port=processes > 1)
+            listener = _listen(family, kind, address, reuse_port=processes > 1 or is_kept, is_kept=is_kept)
             listeners.append(listener)
             address = listener.getsockname()
     except OSError as error:
         for listener in listeners:
             listener.close()
         reason = (error.strerror or str(error)).lower()
-        way_out = _WAYS_OUT.get(error.errno or 0, "choose another with --host")
+        way_out = _WAYS_OUT.get(error.errno or 0, "choose another with --host").format(flag=flag)
         shown = f"[{host}]" if ":" in host else host
         raise RunError(f"cannot listen on {shown}:{port}: {reason}; {way_out}") from error
     return listeners
 
 
 _WAYS_OUT = {
-    errno.EADDRINUSE: "choose another with --port",
-    errno.EACCES: "choose another with --port, 1024 or above",
+    errno.EADDRINUSE: "choose another with {flag}",
+    errno.EACCES: "choose another with {flag}, 1024 or above",
 }
 
 
-def _listen(family: int, address: Any, *, reuse_port: bool) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+def _listen(
+    family: int, kind: socket.SocketKind, address: Any, *, reuse_port: bool, is_kept: bool = False
+) -> socket.socket:
+    listener = socket.socket(family, kind)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind(address)
-        listener.listen(BACKLOG)
+        if kind == socket.SOCK_STREAM and not is_kept:
+            listener.listen(BACKLOG)
         listener.setblocking(False)
     except BaseException:
         listener.close()
@@ -148,12 +178,20 @@ def _noted(number: int, frame: FrameType | None) -> None:
 
 
 class _Server:
-    def __init__(self, listeners: list[socket.socket], wakeup: int, life_line: int | None) -> None:
+    def __init__(
+        self,
+        listeners: list[socket.socket],
+        others: dict[str, list[socket.socket]],
+        answers: list[tuple[str, int]],
+        wakeup: int,
+        life_line: int | None,
+    ) -> None:
         self._listeners = listeners
+        self._others = others
         self._wakeup = wakeup
         self._outer_life_line = life_line
         self._outer_parent = os.getppid()
-        self.counters = Counters(len(listeners), countable_answers())
+        self.counters = Counters(len(listeners), answers)
         self._secret = os.urandom(32)
         self._life_line = os.pipe()
         self._stall = os.pipe()
@@ -197,11 +235,13 @@ class _Server:
             os.close(self._wakeup)
             if self._outer_life_line is not None:
                 os.close(self._outer_life_line)
-            for other, listener in enumerate(self._listeners):
-                if other != number:
-                    listener.close()
+            for group in (self._listeners, *self._others.values()):
+                for other, listener in enumerate(group):
+                    if other != number:
+                        listener.close()
             serve_until_death(
                 self._listeners[number],
+                {side: group[number] for side, group in self._others.items()},
                 number,
                 self.counters,
                 self._secret,
@@ -272,8 +312,9 @@ class _Server:
 
     def end(self) -> None:
         """End all processes for certain, and give the address back."""
-        for listener in self._listeners:
-            listener.close()
+        for group in (self._listeners, *self._others.values()):
+            for listener in group:
+                listener.close()
         self._signal_all(signal.SIGTERM)
         self._signal_all(signal.SIGCONT)
         deadline_ns = now_ns() + int(_END_WITHIN_S * 1e9)

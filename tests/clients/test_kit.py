@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -16,9 +17,9 @@ import trustme
 import uvloop
 
 from hybridpress.clients.http import HttpSettings
-from hybridpress.clients.kit import Clients, probe
+from hybridpress.clients.kit import Clients, needs, probe
 from hybridpress.clients.trace import Untraced
-from hybridpress.errors import ConnectError, RequestTimeoutError, TLSError
+from hybridpress.errors import ConnectError, RequestError, RequestTimeoutError, TLSError
 from tests.support.ports import free_port
 
 
@@ -168,3 +169,12 @@ def test_the_certificate_is_looked_at(authority: trustme.CA, tmp_path: Path) -> 
             await probe(HttpSettings(url, verify=False))
 
     run(test())
+
+
+def test_what_an_extra_brings_is_named() -> None:
+    """A client whose package is not installed says how to install it; what is broken inside it is not hidden."""
+    text = r"self.x\(\) needs one more package, no_such: pip install 'hybridpress\[x\]'"
+    with pytest.raises(RequestError, match=text), needs("x", "self.x()"):
+        importlib.import_module("no_such.inside")
+    with pytest.raises(ModuleNotFoundError), needs("x", "self.x()"):
+        importlib.import_module("hybridpress.no_such")

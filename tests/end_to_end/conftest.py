@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from hybridpress.target import Target
+from hybridpress.target.sides import SIDES
 
 
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     """Our own server. Count differences: other tests press it too."""
-    with Target() as server:
+    with Target(sides=SIDES) as server:
         yield server
 
 

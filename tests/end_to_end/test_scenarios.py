@@ -12,26 +12,37 @@ from pathlib import Path
 import pytest
 
 from hybridpress.target import Target
+from hybridpress.target.thrift import IDL
+from tests.end_to_end.test_other_servers import FILES as OTHERS
 from tests.support import command
 from tests.support.command import SCENARIOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
-FILES = sorted(SCENARIOS.glob("*.py"))
+FILES = sorted(set(SCENARIOS.glob("*.py")) - set(OTHERS.values()))
+SIDES = {"grpc_unary": "grpc", "tcp_echo": "tcp", "thrift_calculator": "thrift", "websocket_chat": "websocket"}
+"""Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
+
 SILENT = {"blocking_sdk"}
 """Scenarios whose exchanges are an SDK's own affair: no bytes are known of them, and nothing to print."""
+
+
+def place(server: Target, file: Path) -> list[str]:
+    """The arguments that lead *file* to *server*."""
+    side = SIDES.get(file.stem)
+    return ["--host", server.url] if side is None else ["--param", f"port={server.ports[side]}"]
 
 
 @pytest.fixture
 def own_target() -> Target:
     """A target that nobody else presses."""
-    return Target(processes=2)
+    return Target(processes=2, sides=sorted(set(SIDES.values())))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_run(own_target: Target, file: Path, tmp_path: Path) -> None:
     """It holds its QPS without an error, every check holds, and the target counted what we counted."""
     with own_target:
-        args = ["--host", own_target.url, "--qps", "200", "--duration", "2s", "--concurrent", "8"]
+        args = [*place(own_target, file), "--qps", "200", "--duration", "2s", "--concurrent", "8"]
         ran = command.run(file, *args, json_file=tmp_path / "r.json")
         counted = own_target.stats()
     found = ran.found
@@ -41,16 +52,20 @@ def test_run(own_target: Target, file: Path, tmp_path: Path) -> None:
     assert found["checks"]
     assert all(check["failed"] == 0 for check in found["checks"].values())
     n_start_requests = counted["paths"].get("/login", {}).get("200", 0)
+    n_start_requests += counted["paths"].get("(WebSocket handshake)", {}).get("101", 0)
     n_exchanges = sum(s["count"] for s in found["steps"].values() if s["bytes_in"] or file.stem in SILENT)
     assert counted["requests"] == n_exchanges + n_start_requests
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_once(target_url: str, file: Path) -> None:
+def test_once(target: Target, file: Path) -> None:
     """--once prints the request, the reply and the checks of one iteration."""
-    ran = command.run(file, "--host", target_url, "--once")
+    ran = command.run(file, *place(target, file), "--once")
     assert ran.exit_code == 0, ran.err
-    if file.stem not in SILENT:
+    if file.stem in SIDES:
+        assert re.search(r"^> \S", ran.out, re.MULTILINE)
+        assert re.search(r"^< \S", ran.out, re.MULTILINE)
+    elif file.stem not in SILENT:
         assert re.search(r"^> (GET|POST) /\S* HTTP/1\.1$", ran.out, re.MULTILINE)
         assert "< HTTP/1.1 200 OK" in ran.out
     assert "✓ " in ran.out
@@ -66,9 +81,13 @@ def test_once_that_fails(target_url: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_script(target_url: str, file: Path, tmp_path: Path) -> None:
+def test_script(target: Target, file: Path, tmp_path: Path) -> None:
     """It runs as a plain script too."""
-    text = file.read_text().replace("http://127.0.0.1:8080", target_url).replace('duration="10s"', 'duration="1s"')
+    text = file.read_text().replace("http://127.0.0.1:8080", target.url).replace('duration="10s"', 'duration="1s"')
+    if file.stem in SIDES:
+        text = re.sub(r'(get\("port", )\d+', rf"\g<1>{target.ports[SIDES[file.stem]]}", text)
+    for idl in SCENARIOS.glob("*.thrift"):
+        (tmp_path / idl.name).write_text(idl.read_text())
     script = tmp_path / file.name
     script.write_text(text)
     for data in (path for path in SCENARIOS.iterdir() if path.suffix in {".csv", ".log"}):
@@ -76,6 +95,11 @@ def test_script(target_url: str, file: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     assert "100 planned, 100 started, 100 completed, 0 failed" in done.stdout
+
+
+def test_the_idl_is_that_of_the_target() -> None:
+    """What the scenario has beside it is what the target serves."""
+    assert (SCENARIOS / "calculator.thrift").read_text() == IDL.read_text()
 
 
 def test_demo(tmp_path: Path) -> None:

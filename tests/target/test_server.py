@@ -261,7 +261,7 @@ def test_the_program_says_one_line_of_json_and_ends_with_its_stdin() -> None:
         assert process.stdout is not None
         assert process.stdin is not None
         said = json.loads(process.stdout.readline())
-        assert set(said) == {"url", "host", "port", "pids"}
+        assert set(said) == {"url", "host", "port", "pids", "ports"}
         process.stdin.close()
         assert process.wait(5) == 0
         assert not is_alive(said["pids"][0])

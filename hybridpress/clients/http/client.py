@@ -31,6 +31,9 @@ from hybridpress.clients.http.url import Params, parse, with_params
 from hybridpress.errors import RequestError, TooManyRedirectsError
 from hybridpress.hot import exchange
 
+if TYPE_CHECKING:
+    from hybridpress.clients.http.stream import HttpStream
+
 _HAVE_BODIES = frozenset({"POST", "PUT", "PATCH"})  # these say Content-Length: 0 when they have none
 _NO_VALUES: Final[Mapping[str, object]] = {}
 
@@ -170,6 +173,25 @@ class HttpClient:
         again = Again(headers, json, data, timeout, auth or self._engine.route(method, url, name).userinfo,
                        decompress, expect)  # fmt: skip
         return self._follow(request, again, redirects)
+
+    def stream(self, url: str, *, method: str = "GET", **options: Any) -> HttpStream:
+        """A reply that is read while it comes: `async for event in self.http.stream("/events")`.
+
+        Yields `Event`s (data, event, id) where it is text/event-stream, else bytes as they come. *options* are those of
+        `request` but for redirects, decompress and expect; `timeout` is that of each wait. A status of 400 and above
+        is raised, as StatusError.
+        """
+        from hybridpress.clients.http.stream import HttpStream
+
+        for name in ("redirects", "decompress", "expect"):
+            if name in options:
+                raise RequestError(f"a stream has no option {name}")
+        names = ("params", "headers", "json", "data", "timeout", "name", "auth")
+        given = {name: options.pop(name) for name in names if name in options}
+        request = self._prepared(method, url, **given, values=options)
+        if request.upload is not None:
+            raise RequestError("the body of a stream's request must be bytes, not chunks")
+        return HttpStream(self._engine, request)
 
     def _first(self, key: Key, method: str, url: str, name: str | None, json: Any = UNSET) -> Awaitable[Response]:
         """Send a request that has nothing but these, and remember it under *key* for the next time."""

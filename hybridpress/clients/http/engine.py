@@ -53,7 +53,7 @@ class HttpEngine:
         self.deadlines = Deadlines(self.live, self.timeout_ns)
         self._pools: dict[Origin, Pool] = {}
         self._routes: dict[tuple[str, str, str | None], Route] = {}
-        self._dialing = asyncio.Semaphore(settings.max_connecting)
+        self.dialing = asyncio.Semaphore(settings.max_connecting)
         self._tls: ssl.SSLContext | None = None
 
     def client(self) -> HttpClient:
@@ -81,8 +81,8 @@ class HttpEngine:
             pool = self._pools[origin] = Pool(
                 origin,
                 live=self.live,
-                dialing=self._dialing,
-                tls=self._tls_context() if origin.scheme == "https" else None,
+                dialing=self.dialing,
+                tls=self.tls_context() if origin.scheme == "https" else None,
                 max_body_bytes=self.settings.max_body_bytes,
                 local_addresses=self.settings.local_addresses,
             )
@@ -104,7 +104,7 @@ class HttpEngine:
         self.deadlines.allow_for(allowed)
         return allowed
 
-    def _tls_context(self) -> ssl.SSLContext:
+    def tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
             from hybridpress.clients.http.tls import client_context
 
