@@ -20,7 +20,20 @@ from hybridpress.coordinator.state import (
     Phase,
     RunState,
 )
-from hybridpress.ipc.messages import Begin, Broken, Counts, Done, Measured, Pace, Ready, Report, Stop
+from hybridpress.ipc.messages import (
+    Begin,
+    Broken,
+    Counts,
+    Done,
+    GivenUp,
+    GiveUp,
+    Measured,
+    Pace,
+    Ready,
+    Report,
+    Stop,
+    TakeOver,
+)
 from hybridpress.load.arrivals import Uniform
 from hybridpress.load.pacer import Pacer
 from hybridpress.load.plan import CATCH_UP_S
@@ -805,6 +818,13 @@ class AnyOrder(RuleBasedStateMachine):
                         case Stop():
                             assert sim.stopped_ns is None
                             sim.stopped_ns = self.now_ns
+                        case GiveUp():
+                            assert sim.pacer is not None
+                            dues = tuple(sim.pacer.give_up(self.now_ns, order.at_most))
+                            self.act(self.state.heard(GivenUp(number, dues), self.now_ns))
+                        case TakeOver():
+                            assert sim.pacer is not None
+                            sim.pacer.take_over(order.dues_ns)
                         case _:
                             raise AssertionError(order)
                 case Fork(number):
