@@ -29,9 +29,9 @@ from hybridpress.worker.timer import open_timer
 WAKE_GAP_NS = 170_000
 """Wakes are at least so far apart: at high rates one wake starts all that came due in between.
 
-The wait for it is half of this on average: up to 0.1 ms at the median, where nothing else wakes the loop. A wake from idle
-costs more than a request does. At 10,000/s of HTTP a worker took 54 µs of CPU a request with 150 µs, 40 with 300, 24 with
-500; lateness p50 was 0.04, 0.06 and 0.2 ms (bench/README.md).
+The wait for it is half of this on average: up to 0.1 ms at the median, where nothing else wakes the loop. A wake from
+idle costs more than a request does. At 10,000/s of HTTP a worker took 54 µs of CPU a request with 150 µs, 40 with 300,
+24 with 500; lateness p50 was 0.04, 0.06 and 0.2 ms (bench/README.md).
 """
 
 CHECK_FAILED = "CheckFailed"
