@@ -92,5 +92,5 @@ def test_a_plain_run_is_light(tmp_path: Path, nginx: Nginx) -> None:
     in_worker = set(of_worker.read_text().split())
     unneeded = {*HEAVY, *FOR_SOME_RUNS} - {"uvloop"}
     assert (in_coordinator | in_worker).isdisjoint(unneeded)
-    # Those of multiprocessing are the spawner's, which makes the channels.
-    assert {name for name in in_worker - in_coordinator if not name.startswith("multiprocessing.")} == set()
+    # Those of multiprocessing are the spawner's, which makes the channels; _sha2 takes Python 3.13 a moment, for seeds.
+    assert {name for name in in_worker - in_coordinator if not name.startswith("multiprocessing.")} <= {"_sha2"}
