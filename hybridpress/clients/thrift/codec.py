@@ -67,7 +67,26 @@ class _Source:
         return data[:size]
 
 
-class BinaryCodec:
+class _Reading:
+    """What the codecs that read by a thriftpy2 protocol, `_reader`, have in common: what its errors mean."""
+
+    _reader: Any
+
+    def _read_head(self) -> Head:
+        try:
+            head: Head = self._reader.read_message_begin()
+        except Exception as error:
+            raise _meaning(error) from error
+        return head
+
+    def read_struct(self, struct: Any) -> None:
+        try:
+            self._reader.read_struct(struct)
+        except Exception as error:
+            raise _meaning(error) from error
+
+
+class BinaryCodec(_Reading):
     """The binary protocol, by thriftpy2's compiled code. *strict* messages begin with a version.
 
     What is read is taken through a buffered transport, not a memory buffer: that one does not tell where it ends, and
@@ -84,7 +103,6 @@ class BinaryCodec:
         self._clean = self._in.clean
         self._write_head = self._writer.write_message_begin
         self._write_struct = self._writer.write_struct
-        self._read_struct = self._reader.read_struct
 
     def write(self, name: str, kind: int, sequence: int, struct: Any) -> bytes:
         out = self._out
@@ -99,17 +117,7 @@ class BinaryCodec:
     def read_head(self, data: bytes) -> Head:
         self._clean()
         self._source.data = data
-        try:
-            head: Head = self._reader.read_message_begin()
-        except Exception as error:
-            raise _meaning(error) from error
-        return head
-
-    def read_struct(self, struct: Any) -> None:
-        try:
-            self._reader.read_struct(struct)
-        except Exception as error:
-            raise _meaning(error) from error
+        return self._read_head()
 
     def n_left(self) -> int:
         n_buffered = 0
@@ -125,10 +133,7 @@ class BinaryCodec:
         """Fill *struct* with the body that *data* is, without a head; raises as `read_head` does."""
         self._clean()
         self._source.data = data
-        try:
-            self._read_struct(struct)
-        except Exception as error:
-            raise _meaning(error) from error
+        self.read_struct(struct)
 
 
 class _Bytes:
@@ -154,7 +159,7 @@ class _Bytes:
         return data
 
 
-class CompactCodec:
+class CompactCodec(_Reading):
     """The compact protocol, by thriftpy2's code in Python."""
 
     def __init__(self) -> None:
@@ -174,17 +179,7 @@ class CompactCodec:
     def read_head(self, data: bytes) -> Head:
         self._source = _Bytes(data)
         self._reader = TCompactProtocol(self._source)
-        try:
-            head: Head = self._reader.read_message_begin()
-        except Exception as error:
-            raise _meaning(error) from error
-        return head
-
-    def read_struct(self, struct: Any) -> None:
-        try:
-            self._reader.read_struct(struct)
-        except Exception as error:
-            raise _meaning(error) from error
+        return self._read_head()
 
 
 def _meaning(error: Exception) -> Exception:
