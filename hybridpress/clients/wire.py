@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from hybridpress.clients.http.connection import NEVER, cut_by, nowhere
 from hybridpress.clients.http.deadlines import Deadlines
 from hybridpress.clients.http.pool import Pool
 from hybridpress.clients.http.url import Origin
@@ -53,7 +54,7 @@ class Wire(asyncio.Protocol):
         self.drain: asyncio.Future[None] | None = None
         # Of the exchange under way
         self.future: asyncio.Future[Any] | None = None
-        self.deadline_ns = 1 << 62
+        self.deadline_ns = NEVER
         self.bytes_in = 0
         self.end_ns = 0  # when the last bytes of the answer came
 
@@ -128,19 +129,12 @@ class Wire(asyncio.Protocol):
             self.fail(self.cut(exc))
         self.drop()
         self.transport = None
-        self.write = _nowhere
+        self.write = nowhere
         self.on_lost(self)
 
     def cut(self, exc: Exception | None) -> ClientError:
         """What it means for the exchange under way that the connection is gone."""
-        if exc is None:
-            return ConnectionClosedError("the server closed the connection before its reply was complete")
-        text = (getattr(exc, "strerror", None) or str(exc) or type(exc).__name__).lower()
-        return ConnectionClosedError(f"the connection broke before the reply was complete, {text}")
-
-
-def _nowhere(_: bytes) -> None:
-    """Where a closed connection writes to."""
+        return cut_by(exc)
 
 
 W = TypeVar("W", bound=Wire)

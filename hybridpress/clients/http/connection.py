@@ -196,14 +196,11 @@ class Connection(ConnectionBase):
             if exc is None and self.partial is not None and self.partial.ends_with_connection():
                 self.keep_alive = False
                 self._finish()
-            elif exc is None:
-                self.fail(ConnectionClosedError("the server closed the connection before its reply was complete"))
             else:
-                text = (getattr(exc, "strerror", None) or str(exc) or type(exc).__name__).lower()
-                self.fail(ConnectionClosedError(f"the connection broke before the reply was complete, {text}"))
+                self.fail(cut_by(exc))
         self.drop()
         self.transport = self.parser = None  # they hold this connection
-        self.write = _nowhere
+        self.write = nowhere
         self.on_lost(self)
 
     # The general path
@@ -318,5 +315,13 @@ class Connection(ConnectionBase):
             self.complete = True
 
 
-def _nowhere(_: bytes) -> None:
+def cut_by(exc: Exception | None) -> ConnectionClosedError:
+    """What it means for an exchange under way that its connection is gone: ended by the server, or broken by *exc*."""
+    if exc is None:
+        return ConnectionClosedError("the server closed the connection before its reply was complete")
+    text = (getattr(exc, "strerror", None) or str(exc) or type(exc).__name__).lower()
+    return ConnectionClosedError(f"the connection broke before the reply was complete, {text}")
+
+
+def nowhere(_: bytes) -> None:
     """Where a closed connection writes to."""
