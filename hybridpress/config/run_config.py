@@ -11,273 +11,31 @@ import dataclasses
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any
 
+from hybridpress.config.clients import ClientSettings
+from hybridpress.config.knob import Knob, Layer
+from hybridpress.config.load import LoadSettings
+from hybridpress.config.outputs import OutputSettings
+from hybridpress.config.slots import SlotSettings
+from hybridpress.config.words import WordSettings
 from hybridpress.errors import UsageError
 from hybridpress.load.profile import Profile
 from hybridpress.load.split import deal
 from hybridpress.load.wanted import contradictions, rate_profile, replaced_by, slot_profile
-from hybridpress.load.words import Csv, one_of, parse_catch_up, parse_profile, parse_scale, parse_words
+from hybridpress.load.words import Csv
 from hybridpress.machine import n_cpus
-from hybridpress.settings import (
-    AUTO,
-    parse_cpu_workers,
-    parse_csv,
-    parse_flag,
-    parse_host,
-    parse_local_addresses,
-    parse_params,
-    parse_pin_cpus,
-    parse_readable_file,
-    parse_seed,
-    parse_writable_file,
-)
-from hybridpress.units import parse_bytes, parse_count, parse_duration_s, parse_rate_per_s, parse_share
 from hybridpress.vocab import policy
 
 DEFAULT_DURATION_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Knob:
-    """How one setting is named, read and explained."""
-
-    name: str
-    parse: Callable[[Any], Any]
-    help: str
-    metavar: str = ""
-    default_text: str = ""
-    is_flag: bool = False
-    is_repeated: bool = False
-
-    @property
-    def flag(self) -> str:
-        return "--" + self.name.replace("_", "-")
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """Settings from one place. Later layers are stronger. `label` makes a setting's name into what the user wrote."""
-
-    settings: Mapping[str, Any]
-    label: Callable[[str], str]
-
-
-def _knob(default: Any, knob: Knob) -> Any:
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata={"knob": knob})
-    return field(default=default, metadata={"knob": knob})
-
-
-@dataclass(frozen=True)
-class RunConfig:
+@dataclass(frozen=True, kw_only=True)
+class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, OutputSettings):
     """All settings of one run, checked. Made by `build`."""
 
     scenario: str = ""
-
-    host: str | None = _knob(
-        None,
-        Knob(
-            "host", parse_host, "What the scenario's URLs are relative to: http://…, https://…, http+unix://….", "URL"
-        ),
-    )
-    qps: float | None = _knob(
-        None,
-        Knob(
-            "qps",
-            parse_rate_per_s,
-            "Iterations started a second, over all processes: 500, 2.5k, 30/m. Left out: as fast as the slots go.",
-            "RATE",
-            "unpaced",
-        ),
-    )
-    stages: tuple[str, ...] = _knob(
-        (),
-        Knob(
-            "stage",
-            parse_words,
-            "Over TIME go straight from the rate before to RATE; may be repeated. The first begins at --qps, or at 0.",
-            "TIME:RATE",
-            is_repeated=True,
-        ),
-    )
-    profile: Profile | None = _knob(
-        None,
-        Knob(
-            "profile",
-            parse_profile,
-            'The rate over time, as a sum of calls: "ramp(0, 500, 1m) + hold(5m)". See "Load" below.',
-            "WORDS",
-        ),
-    )
-    rate_csv: Csv | None = _knob(
-        None,
-        Knob("rate_csv", parse_csv, "The rate over time, from a CSV file with rows of seconds,rate.", "FILE"),
-    )
-    rate_scale: float = _knob(
-        1.0, Knob("rate_scale", parse_scale, "Multiply the rates of --rate-csv by this.", "FACTOR", "1")
-    )
-    arrivals: str = _knob(
-        "uniform",
-        Knob(
-            "arrivals",
-            one_of("uniform", "poisson"),
-            "uniform: evenly; poisson: at random, as users who know nothing of one another; --seed repeats it.",
-            "KIND",
-            "uniform",
-        ),
-    )
-    late: str = _knob(
-        "wait",
-        Knob(
-            "late",
-            one_of("wait", "drop"),
-            "What is due while all slots are busy: wait starts it later, drop leaves it out; both are counted.",
-            "POLICY",
-            "wait",
-        ),
-    )
-    catch_up: float | None = _knob(
-        None,
-        Knob(
-            "catch_up", parse_catch_up, "A plan that is late goes at most so many times its rate.", "FACTOR", "no limit"
-        ),
-    )
-    slot_stages: tuple[str, ...] = _knob(
-        (),
-        Knob(
-            "slot_stage",
-            parse_words,
-            "Unpaced: over TIME go from the number of slots before to N; may be repeated. The first begins at "
-            "--concurrent, or at 0.",
-            "TIME:N",
-            is_repeated=True,
-        ),
-    )
-    concurrent: int = _knob(10, Knob("concurrent", parse_count, "Slots (virtual users) over all processes.", "N", "10"))
-    processes: int = _knob(0, Knob("processes", parse_count, "Worker processes.", "P", "one a CPU, at most one a slot"))
-    cpu_workers: int = _knob(
-        AUTO,
-        Knob(
-            "cpu_workers",
-            parse_cpu_workers,
-            "Processes for prepare() and verify(); 0: they run inside the worker processes and hold up their loops.",
-            "K|auto",
-            "auto: by what prepare() costs and the QPS",
-        ),
-    )
-    verify_sample: float = _knob(
-        1.0,
-        Knob(
-            "verify_sample", parse_share, "Share of the replies that verify() gets, drawn at random.", "SHARE", "100%"
-        ),
-    )
-    duration_s: float | None = _knob(
-        None, Knob("duration", parse_duration_s, "How long iterations are started: 300ms, 30s, 1h30m.", "TIME", "30s")
-    )
-    iterations: int | None = _knob(
-        None, Knob("iterations", parse_count, "Start exactly so many iterations, instead of --duration.", "N")
-    )
-    timeout_s: float = _knob(
-        10.0,
-        Knob(
-            "timeout",
-            parse_duration_s,
-            "Longest time of one exchange, and of the wait for iterations in flight at the end.",
-            "TIME",
-            "10s",
-        ),
-    )
-    start_timeout_s: float = _knob(
-        60.0, Knob("start_timeout", parse_duration_s, "Longest time until all slots have started.", "TIME", "60s")
-    )
-    params: dict[str, Any] = _knob(
-        {},
-        Knob(
-            "param",
-            parse_params,
-            "A parameter of the scenario, in self.params; may be repeated.",
-            "KEY=VALUE",
-            is_repeated=True,
-        ),
-    )
-    seed: int | None = _knob(
-        None, Knob("seed", parse_seed, "Seed of what is drawn at random, such as words.", "N", "a new one each run")
-    )
-    draw: str = _knob(
-        "random",
-        Knob(
-            "draw",
-            one_of(*get_args(policy.Name)),
-            "How words are drawn: random, sequential, shuffle, partitioned, per_slot, once.",
-            "HOW",
-            "random",
-        ),
-    )
-    exhausted: str | None = _knob(
-        None,
-        Knob(
-            "exhausted",
-            one_of(*get_args(policy.Exhausted)),
-            "After the last word: recycle (begin again), stop (end the run), fail (end it, and exit with 1).",
-            "WHAT",
-            "recycle; with --draw once stop",
-        ),
-    )
-    lost_words: str = _knob(
-        "report",
-        Knob(
-            "lost_words",
-            one_of(*get_args(policy.InFlight)),
-            "Words that a killed worker was at, where each is used once: report them, or draw them again.",
-            "report|again",
-            "report",
-        ),
-    )
-    cookies: bool = _knob(False, Knob("cookies", parse_flag, "Each slot keeps the cookies it is sent.", is_flag=True))
-    insecure: bool = _knob(
-        False, Knob("insecure", parse_flag, "TLS: do not verify the server's certificate.", is_flag=True)
-    )
-    ca_file: str | None = _knob(
-        None, Knob("ca_file", parse_readable_file, "TLS: trust the certificates in this PEM file.", "FILE")
-    )
-    max_body_bytes: int = _knob(
-        64 * 2**20, Knob("max_body", parse_bytes, "Largest body of a reply that is taken.", "SIZE", "64MiB")
-    )
-    local_addresses: tuple[str, ...] = _knob(
-        (),
-        Knob(
-            "local_address",
-            parse_local_addresses,
-            "Connect from this address of this machine, with self.http; may be repeated: they then take turns.",
-            "ADDR",
-            is_repeated=True,
-        ),
-    )
-    pin_cpus: bool = _knob(
-        False,
-        Knob(
-            "pin_cpus",
-            parse_pin_cpus,
-            "Linux: keep each worker process on a CPU, in turn; the coordinator on those that are left.",
-            is_flag=True,
-        ),
-    )
-    control: str | None = _knob(
-        None,
-        Knob(
-            "control",
-            parse_writable_file,
-            "The socket by which `hybridpress ctl` changes the run while it runs.",
-            "FILE",
-            "one of its own",
-        ),
-    )
-    json: str | None = _knob(None, Knob("json", parse_writable_file, "Write the result to this file.", "FILE"))
-    quiet: bool = _knob(
-        False, Knob("quiet", parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
-    )
 
     own_slots: tuple[int, ...] = ()
     """Of a mix: how many of `concurrent` are which part's own. Each of these groups is dealt to all workers."""
@@ -428,12 +186,27 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+GROUPS: dict[str, type] = {
+    "Load": LoadSettings,
+    "Slots and processes": SlotSettings,
+    "Words and parameters": WordSettings,
+    "Clients": ClientSettings,
+    "Output": OutputSettings,
+}
+"""The settings by what they are about, in the order of the help."""
+
+
+def knobs_of(settings: type) -> dict[str, Knob]:
+    """The knobs of a group of settings by the names of their fields."""
+    return {f.name: f.metadata["knob"] for f in dataclasses.fields(settings) if "knob" in f.metadata}
+
+
+_KNOBS: dict[str, Knob] = {name: knob for settings in GROUPS.values() for name, knob in knobs_of(settings).items()}
+
+
 def knobs() -> dict[str, Knob]:
     """Every knob by the name of its field in RunConfig, in the order of the help."""
     return _KNOBS
-
-
-_KNOBS: dict[str, Knob] = {f.name: f.metadata["knob"] for f in dataclasses.fields(RunConfig) if "knob" in f.metadata}
 
 
 def knobs_by_name() -> dict[str, Knob]:
