@@ -47,9 +47,9 @@ def check_table_and_host(spawner: Spawner, cast: Cast) -> tuple[int, int]:
         try:
             _reach(config)
         except TLSError as error:
-            mistakes.append(f"--host {config.host}: {error}; see --ca-file and --insecure")
+            mistakes.append(f"--host {config.shown_host}: {error}; see --ca-file and --insecure")
         except ClientError as error:
-            mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
+            mistakes.append(f"--host {config.shown_host}: {error}; is the server up, and the address right?")
     if mistakes:
         raise UsageError(mistakes)
     return table.n_words, table.n_cpu_workers
