@@ -215,7 +215,7 @@ def _be_spawner(
                     time.sleep(_RESPAWN_GAP_S)
                     cpu_workers[number] = _fork_cpu_worker(ours, number, prepared.cpu_work)
     except (EOFError, OSError):
-        pass  # the coordinator closed the connection, or is gone
+        pass  # the coordinator closed the connection, or is gone; or a worker could not be had, and that was told
     finally:
         for process in (*workers.values(), *cpu_workers.values()):
             process.kill()
@@ -239,7 +239,13 @@ def _be_cpu_worker(number: int, work: CpuWork, foreign: Connection, parent_pid: 
 
 
 def _fork_worker(ours: Connection, number: int, work: Work) -> ForkProcess:
-    end, reports, orders = open_channel(_FORK)
+    try:
+        end, reports, orders = open_channel(_FORK)
+    except OSError as error:
+        # Semaphores are files in shared memory; without them there is no queue.
+        why = f"cannot make the queue to a worker ({error.strerror}): is there room, and may we write, in /dev/shm?"
+        ours.send(RunError(why))
+        raise
     process = _FORK.Process(target=_be_worker, args=(number, work, end, [ours, reports, orders], os.getpid()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
