@@ -2,8 +2,8 @@
 
 The index is one array, made before the workers are forked and never written again, so that all processes have one copy
 of it. A word is read where it stands (pread) when it is drawn: from the kernel's cache of the file, which is nobody's
-memory. With a mapping of the file a draw took a third less, but the mapping's pages count as memory of every process that
-has drawn from all over it, and a file that is cut short would end these processes: here it is an error like others.
+memory. With a mapping of the file a draw took a third less, but the mapping's pages count as memory of every process
+that has drawn from all over it, and a file that is cut short would end these processes: here it is an error as any.
 
 Each line has its entry: 4 bytes (8 in files above 4 GiB), so 40 MB for ten million. An entry for every 16th line and a
 search from there would take 2.5 MB, a tenth of a percent of such a file instead of a tenth, but a draw then takes
