@@ -113,6 +113,9 @@ class Coordinator:
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None:
         self._act(self.state.cpu_worker_exited(number, pid, exit_code, now_ns()))
 
+    def complained(self, text: str) -> None:
+        self.state.complain(text)
+
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
             match action:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spawner
+from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
 from hybridpress.ipc.messages import Order, Report
 
@@ -28,6 +29,9 @@ class Hearer(Protocol):
         """All that the worker said was heard before."""
 
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None: ...
+
+    def complained(self, text: str) -> None:
+        """Something is in the crew's way; if the run breaks, it is why."""
 
 
 class Crew(Protocol):
@@ -93,6 +97,8 @@ class Forkers:
             self._worker_is_gone(news.worker, news.exit_code, hearer)
         elif isinstance(news, CpuWorkerExited):
             hearer.cpu_worker_exited(news.number, news.pid, news.exit_code)
+        elif isinstance(news, HybridpressError):
+            hearer.complained(str(news))
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())
