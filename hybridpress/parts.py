@@ -130,8 +130,11 @@ def _own_slots(parts: Sequence[Part], config: RunConfig, layers: Sequence[Layer]
     return {"concurrent": sum([*own.values(), *shared.values()]), "processes": most}
 
 
-def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) -> list[RunPart]:
-    """The parts of *mixed*, whose own settings are *config*; their presses then have their settings too.
+def run_parts(
+    mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any], workers: range | None = None
+) -> list[RunPart]:
+    """The parts of *mixed*, whose own settings are *config*; their presses then have their settings too. *workers*:
+    those of this machine, where there are more.
 
     Raises:
         UsageError: all that is wrong with the parts, at once.
@@ -142,7 +145,7 @@ def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) ->
     weights = _weights(parts, config.qps)
     for part, weight in zip(parts, weights, strict=True):
         try:
-            found.append(_run_part(part, weight, mixed, config, flags))
+            found.append(_run_part(part, weight, mixed, config, flags, workers))
         except UsageError as error:
             mistakes += error.mistakes
     if mistakes:
@@ -150,7 +153,9 @@ def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) ->
     return found
 
 
-def _run_part(part: Part, weight: Fraction | None, mixed: MixedPress, config: RunConfig, flags: Any) -> RunPart:
+def _run_part(
+    part: Part, weight: Fraction | None, mixed: MixedPress, config: RunConfig, flags: Any, workers: range | None
+) -> RunPart:
     press = part.press
     mine = layers_of(press, {}, OF_A_PART)[:2]
     of_mix = layers_of(mixed, {name: flags[name] for name in OF_A_PART if name in flags}, OF_A_PART)
@@ -169,7 +174,7 @@ def _run_part(part: Part, weight: Fraction | None, mixed: MixedPress, config: Ru
     seed = config.seed ^ zlib.crc32(part.name.encode())
     n_shared = config.concurrent - sum(config.own_slots)
     slots_by_worker = deal(part.concurrent or n_shared, [1] * config.processes)
-    supply = Supply(own.policy, slots_by_worker, seed, part.name)
+    supply = Supply(own.policy, slots_by_worker, seed, part.name, workers)
     return RunPart(part.name, press, shape, own, supply, weight, part.concurrent, slots_by_worker)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridpress.config.clients import ClientSettings
+from hybridpress.config.cluster import ClusterSettings
 from hybridpress.config.knob import Knob, Layer
 from hybridpress.config.load import LoadSettings
 from hybridpress.config.outputs import OutputSettings
@@ -33,7 +34,7 @@ DEFAULT_DURATION_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, OutputSettings):
+class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, ClusterSettings, OutputSettings):
     """All settings of one run, checked. Made by `build`."""
 
     scenario: str = ""
@@ -122,6 +123,8 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Output
             mistakes += [f"{label(name)} cannot be: {mistake}" for mistake in error.mistakes]
         if self.insecure and self.ca_file:
             mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
+        if self.nodes is not None and self.cluster is None:
+            mistakes.append(f"{label('nodes')} is for runs over a cluster; see --cluster")
         if self.local_addresses and (self.host or "").startswith("http+unix"):
             mistakes.append(f"{label('local_addresses')} is for TCP, but {label('host')} is a Unix socket")
         return mistakes
@@ -197,6 +200,7 @@ GROUPS: dict[str, type] = {
     "Slots and processes": SlotSettings,
     "Words and parameters": WordSettings,
     "Clients": ClientSettings,
+    "Many machines": ClusterSettings,
     "Output": OutputSettings,
 }
 """The settings by what they are about, in the order of the help."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import ClassVar
 
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
@@ -48,7 +49,15 @@ class Phase(Enum):
 
 @dataclass(slots=True)
 class RunState:
-    """One run, from the fork of its workers to their end."""
+    """One run, from the fork of its workers to their end.
+
+    Over several machines it is the same twice (hybridpress/cluster): what is told here of workers, one state says of
+    nodes, and one of each node's workers.
+    """
+
+    begin_ahead_ns: ClassVar[int] = BEGIN_AHEAD_NS
+    loss: ClassVar[str] = "worker_lost"
+    all_gone: ClassVar[str] = "all worker processes died"
 
     config: RunConfig
     begun_at_ns: int
@@ -84,10 +93,31 @@ class RunState:
     _is_cut: bool = False
 
     def __post_init__(self) -> None:
-        self.places = [Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
+        self.places = [Worker(WorkerTotals(number, 0)) for number in range(self.n_places)]
         self.tally = Tally(self.places)
-        self.dealer = Dealer(self.config, self.places)
+        self.dealer = self._new_dealer()
         self._deadline_ns = self.begun_at_ns + int(self.config.start_timeout_s * NS_PER_S)
+
+    # what is another's in a cluster
+
+    @property
+    def n_places(self) -> int:
+        return self.config.processes
+
+    def slots_wanted(self, number: int) -> int:
+        """How many slots are to be in place *number*."""
+        return self.config.slots_by_worker[number]
+
+    def name_of(self, number: int) -> str:
+        """Who is in place *number*, for a text."""
+        return f"worker {number}"
+
+    def told_end(self, number: int, exit_code: int) -> str:
+        """That who is in place *number* is gone before its time."""
+        return f"{self.name_of(number)} (process {self.places[number].totals.pid}) died: {_how(exit_code)}"
+
+    def _new_dealer(self) -> Dealer:
+        return Dealer(self.config, self.places)
 
     # what others read
 
@@ -161,7 +191,7 @@ class RunState:
         self.places[number] = fresh
         if self.phase is not Phase.PRESSING:
             return self._dismiss(fresh)
-        return [self._happened(now_ns, "worker_replaced", f"process {pid} takes the place of worker {number}")]
+        return [self._happened(now_ns, "worker_replaced", f"process {pid} takes the place of {self.name_of(number)}")]
 
     def heard(self, report: Report, now_ns: int) -> list[Action]:
         """A worker reported. What comes after the end of the run counts no more."""
@@ -194,7 +224,7 @@ class RunState:
             case Broken():
                 self._complaints.append(report.text)
                 first_line = report.text.partition("\n")[0]
-                return [self._happened(now_ns, "worker_broken", f"worker {report.worker} broke: {first_line}")]
+                return [self._happened(now_ns, "worker_broken", f"{self.name_of(report.worker)} broke: {first_line}")]
 
     def exited(self, number: int, exit_code: int, now_ns: int) -> list[Action]:
         """Worker *number*'s process is gone, and all that it sent was heard."""
@@ -204,14 +234,14 @@ class RunState:
         worker.is_gone = True
         actions: list[Action] = []
         if not worker.is_done and not worker.is_dismissed:
-            text = f"worker {number} (process {worker.totals.pid}) died: {_how(exit_code)}"
             n_lost = self._lose(worker, now_ns)
+            text = self.told_end(number, exit_code)
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
-            actions.append(self._happened(now_ns, "worker_lost", text))
+            actions.append(self._happened(now_ns, self.loss, text))
         if all(worker.is_gone for worker in self.places):
             if not self.is_interrupted and not any(worker.is_done for worker in self.places):
-                self._break("all worker processes died")
+                self._break(self.all_gone)
             return actions + self._finish(now_ns)
         if not worker.is_done and not worker.is_dismissed:
             actions += self._replace(worker, now_ns)
@@ -288,7 +318,7 @@ class RunState:
     def _ready(self, worker: Worker, report: Ready, now_ns: int) -> list[Action]:
         worker.is_ready = True
         worker.n_slots = worker.n_made = report.n_slots
-        n_wanted = self.config.slots_by_worker[report.worker]
+        n_wanted = self.slots_wanted(report.worker)
         actions: list[Action] = []
         if report.n_slots < n_wanted:
             self._complaints += report.failures
@@ -299,8 +329,8 @@ class RunState:
 
     def _not_started(self, number: int, n_failed: int, failures: tuple[str, ...], now_ns: int) -> Happened:
         first_lines = "; ".join(failure.partition("\n")[0] for failure in failures[:3])
-        n_all = max(self.config.slots_by_worker[number], n_failed)
-        text = f"start() failed in {n_failed} of {n_all} slots of worker {number}: "
+        n_all = max(self.slots_wanted(number), n_failed)
+        text = f"start() failed in {n_failed} of {n_all} slots of {self.name_of(number)}: "
         return self._happened(now_ns, "start_failed", text + first_lines)
 
     def _begin_if_ready(self, now_ns: int) -> list[Action]:
@@ -312,7 +342,7 @@ class RunState:
             return self._finish(now_ns)
         self.phase = Phase.PRESSING
         self._deadline_ns = None
-        self.start_ns = now_ns + BEGIN_AHEAD_NS
+        self.start_ns = now_ns + self.begin_ahead_ns
         return [*self.dealer.begin(self.start_ns), Started()]
 
     def _replace(self, worker: Worker, now_ns: int) -> list[Action]:
@@ -461,13 +491,14 @@ class RunState:
         """The run broke: for this reason, and the first thing that a worker complained of."""
         self.broken = f"{why}: {self._complaints[0]}" if self._complaints else why
 
-    def _stop(self, now_ns: int) -> list[Action]:
+    def _stop(self, now_ns: int, drain_until_ns: int | None = None) -> list[Action]:
         self.phase = Phase.DRAINING
         pressing = [worker for worker in self.places if worker.is_pressing and not worker.reports_no_more]
         if pressing:
             until_ns = self._end_ns()
             self.end_ns = now_ns if until_ns is None else min(now_ns, until_ns)
-        drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
+        if drain_until_ns is None:
+            drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
         self._deadline_ns = drain_until_ns + int(OVERDUE_S * NS_PER_S)
         in_flight = sum(worker.counts.in_flight for worker in pressing if worker.counts)
         stops: list[Action] = [Tell(worker.totals.id, Stop(drain_until_ns)) for worker in pressing]

@@ -37,6 +37,8 @@ class Worker:
     is_pressing: bool = False
     is_done: bool = False
     is_gone: bool = False
+    is_silent: bool = False
+    """Nothing is heard of it for so long that others have its share; it may come back."""
     is_dismissed: bool = False
     """It came to take the place of another, but the load was over."""
 

@@ -15,6 +15,7 @@ from hybridpress.metrics.result import (
     GeneratorResult,
     IntervalResult,
     Iterations,
+    NodeResult,
     PartResult,
     Qps,
     ReasonResult,
@@ -58,6 +59,7 @@ class RunFacts:
     conditions: Conditions
     n_cpu_workers_lost: int = 0
     events: list[EventResult] = field(default_factory=list)
+    nodes: list[NodeResult] | None = None
 
 
 def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
@@ -130,6 +132,7 @@ def summarize(facts: RunFacts) -> Result:
             round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
         ),
         events=facts.events,
+        nodes=facts.nodes,
     )
 
 

@@ -93,7 +93,9 @@ def _reach(config: RunConfig) -> None:
         loop.close()
 
 
-def preparer(cast: Cast) -> Callable[[], Prepared]:
+def preparer(cast: Cast, share: float = 1.0) -> Callable[[], Prepared]:
+    """What the spawner does first. *share* is the part of the load that this machine has."""
+
     def prepare() -> Prepared:
         """In the spawner: the word table, and what each worker is to do."""
         machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
@@ -101,7 +103,7 @@ def preparer(cast: Cast) -> Callable[[], Prepared]:
         gc.freeze()
         n_words = cast.build()
         press, words = cast.press, cast.supply.table
-        n_cpu_workers = _n_cpu_workers(press, cast.shape, cast.config, words)
+        n_cpu_workers = _n_cpu_workers(press, cast.shape, cast.config, words, share)
         doors = [Door() for _ in range(n_cpu_workers)]
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
@@ -123,7 +125,7 @@ def tidier(config: RunConfig) -> Callable[[], None]:
     return tidy
 
 
-def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words: Table) -> int:
+def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words: Table, share: float) -> int:
     """How many CPU workers there are to be."""
     if not shape.has_cpu_work:
         return 0
@@ -131,4 +133,5 @@ def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words
         return config.cpu_workers
     prepare_ns = prepare_cost_ns(press, words) if shape.prepares else None
     verified_share = config.verify_sample if shape.verifies else 0.0
-    return n_workers_for(prepare_ns, verified_share, config.peak_qps, machine.n_cpus())
+    qps = None if config.peak_qps is None else config.peak_qps * share
+    return n_workers_for(prepare_ns, verified_share, qps, machine.n_cpus())
