@@ -11,10 +11,23 @@ import orjson
 
 from hybridpress.errors import HybridpressError
 from hybridpress.metrics.result import Result
+from hybridpress.report.output import Output
 
 _IN_A_LINE = orjson.OPT_NON_STR_KEYS
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 _INTEGERS = range(-(2**63), 2**64)
+
+
+class JsonFile(Output):
+    """Writes the result to a file when the run is over."""
+
+    name = "--json"
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def finished(self, result: Result) -> None:
+        write_json(result, self._path)
 
 
 def write_json(result: Result, path: str) -> None:
