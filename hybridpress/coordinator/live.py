@@ -77,7 +77,7 @@ def moment(state: RunState, interval: Interval, target_qps: float | None) -> Mom
 
 def status(state: RunState, now_ns: int) -> Status:
     """Where the run is, in plain figures."""
-    course = state.dealer.course
+    course, until_ns = state.dealer.course, state.dealer.until_ns
     known = [worker.counts for worker in state.places if worker.counts and not worker.reports_no_more]
     return Status(
         scenario=state.config.scenario,
@@ -94,6 +94,7 @@ def status(state: RunState, now_ns: int) -> Status:
         dropped=state.total.dropped,
         in_flight=sum(counts.in_flight for counts in known),
         backlog=sum(counts.backlog for counts in known),
+        left_s=None if until_ns is None else round(max(until_ns - max(now_ns, state.start_ns), 0) / NS_PER_S, 1),
     )
 
 
