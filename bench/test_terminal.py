@@ -32,13 +32,22 @@ def test_a_second_of_the_terminal(size: tuple[int, int]) -> None:
         interval = second(index, steps=steps(50))
         total.extend(interval)
         moment = Moment(
-            interval, second_of(interval, 5_000.0), total, 5_000.0, 64, workers, "degraded", [ReasonResult("x", "y" * 80)]
+            interval,
+            second_of(interval, 5_000.0),
+            total,
+            5_000.0,
+            64,
+            workers,
+            "degraded",
+            [ReasonResult("x", "y" * 80)],
         )
         began_s = time.process_time()
         view.second(moment)
         for quarter in range(FRAMES_PER_S):
             elapsed_s = index + quarter / FRAMES_PER_S
-            view.tick(Status("q", "pressing", elapsed_s, 5_000.0, 64, 8, 5_000 * index, 0, 0, 3, 0, left_s=3_600 - elapsed_s))
+            view.tick(
+                Status("q", "pressing", elapsed_s, 5_000.0, 64, 8, 5_000 * index, 0, 0, 3, 0, left_s=3_600 - elapsed_s)
+            )
             lines = view.lines(*size)
         costs_s.append(time.process_time() - began_s)
     assert len(lines) <= size[1]

@@ -43,7 +43,13 @@ def ctl(command: str, value: str | None, pid: int | None, socket: str | None) ->
         click.echo(reply["text"])
     else:
         for name, figure in reply["status"].items():
-            shown = format_count(figure) if isinstance(figure, int | float) else _UNKNOWN[name] if figure is None else figure
+            shown = (
+                format_count(figure)
+                if isinstance(figure, int | float)
+                else _UNKNOWN[name]
+                if figure is None
+                else figure
+            )
             click.echo(f"{name:<10} {shown}")
 
 

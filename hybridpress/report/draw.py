@@ -1,6 +1,7 @@
 """Lines for a terminal, drawn by hand: spans of text in colours, cut to a width in cells; bars and sparklines.
 
-Not by rich, whose tables are laid out anew each time: a frame of 50 lines took it 9 ms, four times a second.
+Not by rich, whose tables are laid out anew each time: a frame with 40 rows took it 20 ms, four times a second 8 % of a
+core; drawn like this it takes 0.2 % (bench/test_terminal.py).
 """
 
 from __future__ import annotations
@@ -43,13 +44,10 @@ def drawn(spans: Spans, width: int) -> str:
     """One line with its colours, at most *width* cells."""
     pieces = []
     for text, style in spans:
-        n_cells = cells(text)
-        if n_cells > width:
-            text, n_cells = fitted(text, width), width
-        if not text:
-            continue
-        pieces.append(f"\x1b[{style}m{text}\x1b[0m" if style else text)
-        width -= n_cells
+        shown = text if cells(text) <= width else fitted(text, width)
+        if shown:
+            pieces.append(f"\x1b[{style}m{shown}\x1b[0m" if style else shown)
+        width -= cells(shown)
     return "".join(pieces)
 
 

@@ -1,10 +1,10 @@
-"""Writes to a terminal or a pipe without ever keeping its caller waiting: lines that stay, and below them a frame that is
-redrawn in place. Knows nothing of what is shown.
+"""Writes to a terminal or a pipe without ever keeping its caller waiting: lines that stay, and below them a frame that
+is redrawn in place. Knows nothing of what is shown.
 
-A terminal that was stopped (Ctrl-S), a connection that hangs, a pipe that nobody reads: each of them blocks whoever writes
-to it. So once a run is under way a thread of its own writes. While it is held up, only the newest frame is kept for it,
-and so many lines; what is left out is counted and told. The cursor stays visible at the end of the frame and nothing of
-the terminal is changed, so that not even a kill can leave it in a strange state.
+A terminal that was stopped (Ctrl-S), a connection that hangs, a pipe that nobody reads: each of them blocks whoever
+writes to it. So once a run is under way a thread of its own writes. While it is held up, only the newest frame is kept
+for it, and so many lines; what is left out is counted and told. The cursor stays visible at the end of the frame and
+nothing of the terminal is changed, so that not even a kill can leave it in a strange state.
 """
 
 from __future__ import annotations

@@ -33,7 +33,13 @@ class Size:
     """Whether there are empty lines between the parts."""
 
 
-SIZES = (Size(20, 20, 10, 5, 3), Size(12, 6, 5, 3, 3), Size(8, 4, 3, 3, 1), Size(5, 3, 3, 2, 0), Size(2, 1, 1, 1, 0, is_airy=False))
+SIZES = (
+    Size(20, 20, 10, 5, 3),
+    Size(12, 6, 5, 3, 3),
+    Size(8, 4, 3, 3, 1),
+    Size(5, 3, 3, 2, 0),
+    Size(2, 1, 1, 1, 0, is_airy=False),
+)
 """From the one that leaves out least to what a small screen holds."""
 MAX_LINE_CHARACTERS = 200
 """How much of a message, or of a line of an example, is shown."""
@@ -215,7 +221,7 @@ def _steps(result: Result, size: Size) -> Iterator[RenderableType]:
     if not steps:
         return
     table = _table("step", "count", "failed", "p50", "p99", "max", "received")
-    for name, step in steps[:size.steps]:
+    for name, step in steps[: size.steps]:
         times: Times = step.response_time_ms
         per_s = step.bytes_in / result.duration_s if result.duration_s else 0.0
         table.add_row(
@@ -247,7 +253,7 @@ def _checks(result: Result, size: Size) -> Iterator[RenderableType]:
     table.add_column()
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    for name, check in checks[:size.checks]:
+    for name, check in checks[: size.checks]:
         n_all = check.passed + check.failed
         # Rounded down: 100 % is said only of a check that always held.
         share = math.floor(10_000 * check.passed / n_all) / 100 if n_all else 0.0
@@ -269,7 +275,7 @@ def _thresholds(result: Result, _: Size) -> Iterator[RenderableType]:
 def _errors(result: Result, size: Size) -> Iterator[RenderableType]:
     if result.errors:
         yield _text("errors", "dim")
-    for error in result.errors[:size.errors]:
+    for error in result.errors[: size.errors]:
         yield _text(f"{format_count(error.count)} × {_named(error)}  (first at {error.first_at_s:.3f} s)", "red")
         for line in _example_lines(error, size.example_lines):
             yield _text(line, indent=4)
@@ -294,7 +300,7 @@ def _example_lines(error: ErrorResult, n: int) -> list[str]:
 
 
 def _events(result: Result, size: Size) -> Iterator[RenderableType]:
-    for event in result.events[:size.events]:
+    for event in result.events[: size.events]:
         yield _text(f"at {event.at_s:.1f} s  {cut(visible(event.text), MAX_LINE_CHARACTERS)}", "yellow")
     yield from _more(len(result.events) - size.events)
 

@@ -68,7 +68,7 @@ class Terminal(Output):
 
     def started(self) -> None:
         """The load begins."""
-        host = f" against {self._config.host}" if self._config.host else ""
+        host = f" against {self._config.shown_host}" if self._config.host else ""
         self._say(f"{self._config.scenario}{host}: {load_in_words(self._config)}")
         self._has_begun = True
 

@@ -1,7 +1,7 @@
 """What a terminal shows while a run goes on: keeps what was told of it, and lays it out for any size of screen.
 
-Knows neither a clock nor a terminal. Figures are worked out once a second; what is drawn between the seconds is only what
-moves (time, slots in flight).
+Knows neither a clock nor a terminal. Figures are worked out once a second; what is drawn between the seconds is only
+what moves (time, slots in flight).
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class View:
     def _head(self, columns: int) -> Iterator[Spans]:
         status = self._status
         phase = "draining" if self._is_draining else "starting" if status is None else status.phase
-        host = f"  {self._config.host}" if self._config.host else ""
+        host = f"  {self._config.shown_host}" if self._config.host else ""
         title: Spans = [(visible(self._config.scenario), BOLD), (visible(host), "")]
         yield apart(title, [(phase, _PHASE_STYLE.get(phase, ""))], columns)
         share, left_s = self._progress()
@@ -173,7 +173,11 @@ class View:
         if share is None:
             yield [(words.strip(), "")]
         else:
-            yield [*bar(share, max(columns - len(words) - 7, 1)), (f"{math.floor(100 * share):>5} %", BOLD), (words, "")]
+            yield [
+                *bar(share, max(columns - len(words) - 7, 1)),
+                (f"{math.floor(100 * share):>5} %", BOLD),
+                (words, ""),
+            ]
 
     def _progress(self) -> tuple[float | None, float | None]:
         """How much of the run is done, and how many seconds are left: by iterations where they end it, else by time."""
@@ -316,10 +320,12 @@ class View:
                 "max": format_ms(row.max_ms),
                 "received": format_bytes(row.bytes_in),
             }
-            table.append([
-                (fitted(visible(row.name), width), ""),
-                *((f"{figures[name]:>11}", RED if name == "failed" and row.failed else "") for name in names),
-            ])
+            table.append(
+                [
+                    (fitted(visible(row.name), width), ""),
+                    *((f"{figures[name]:>11}", RED if name == "failed" and row.failed else "") for name in names),
+                ]
+            )
         return table
 
     def _part_table(self, columns: int) -> list[Spans]:
@@ -334,12 +340,14 @@ class View:
         for name, part in parts.items():
             found = part.response.percentiles_ns(50, 99) or (None, None)
             times = [format_ms(None if ns is None else ns / 1e6) for ns in found]
-            table.append([
-                (fitted(visible(name), width), ""),
-                (f"{format_count(part.started):>11}", ""),
-                (f"{format_count(part.failed):>11}", RED if part.failed else ""),
-                *((f"{time:>11}", "") for time in times),
-            ])
+            table.append(
+                [
+                    (fitted(visible(name), width), ""),
+                    (f"{format_count(part.started):>11}", ""),
+                    (f"{format_count(part.failed):>11}", RED if part.failed else ""),
+                    *((f"{time:>11}", "") for time in times),
+                ]
+            )
         return table
 
     def _error_table(self) -> list[Spans]:
@@ -353,11 +361,16 @@ class View:
         table: list[Spans] = [[(fitted("worker", 8), DIM), *((f"{name:>14}", DIM) for name in names)]]
         for row in self._workers:
             cpu = f"{row.cpu_pct:.0f} %"
-            table.append([
-                (fitted(str(row.id), 8), ""),
-                (f"{cpu:>14}", YELLOW if row.cpu_pct >= 90 else ""),
-                (f"{format_ms(row.lag_p99_ms):>14}{format_count(row.started):>14}{format_count(row.restarts):>14}", ""),
-            ])
+            table.append(
+                [
+                    (fitted(str(row.id), 8), ""),
+                    (f"{cpu:>14}", YELLOW if row.cpu_pct >= 90 else ""),
+                    (
+                        f"{format_ms(row.lag_p99_ms):>14}{format_count(row.started):>14}{format_count(row.restarts):>14}",
+                        "",
+                    ),
+                ]
+            )
         return table
 
     def _event_table(self) -> list[Spans]:

@@ -182,7 +182,7 @@ def status_of(config: RunConfig, elapsed_s: float, **changes: Any) -> Status:
 
 
 def test_live_progress() -> None:
-    """Time, rate against the target, slots, times of the last seconds and in all, failures, workers, verdict, and keys."""
+    """Time, rate and target, slots, times of the last seconds and in all, failures, workers, verdict, and keys."""
     seen = Emulated(host="http://127.0.0.1:8080")
     seen.second(second(0, steps=steps(2), response=histogram_of(*[1.5] * 99, 40)))
     seen.second(second(1, started=4_000, steps=steps(2), in_flight=64, response=histogram_of(*[3] * 100)))

@@ -23,7 +23,7 @@ _PATIENCE_S = 30.0
 
 
 class OnTerminal:
-    """`hybridpress ARGS` in the foreground of a terminal of this size. What it shows is read by `wait_for` and `finish`."""
+    """`hybridpress ARGS` in the foreground of a terminal of this size; `wait_for` and `finish` read what it shows."""
 
     def __init__(self, *args: str | Path, columns: int = 80, rows: int = 24) -> None:
         self._master, self.slave = pty.openpty()
@@ -31,7 +31,9 @@ class OnTerminal:
         self._emulated = pyte.ByteStream(self.emulator)
         self._set_size(columns, rows)
         self.before = self.attributes
-        environment = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+        environment = {
+            name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")
+        }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "hybridpress", *map(str, args)],
             env={**environment, "TERM": "xterm-256color", "PYTHONWARNINGS": "error"},
