@@ -16,6 +16,7 @@ from hybridpress import control
 from hybridpress.clock import now_ns
 from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action
+from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.state import RunState
 from hybridpress.errors import HybridpressError, UsageError
 from hybridpress.units import parse_count, parse_rate_per_s
@@ -73,7 +74,8 @@ class Helm:
                 return parse_rate_per_s(value) if name == "qps" else float(parse_count(value))
             except UsageError as error:
                 raise UsageError(f"{name} {error}") from None
-        now = getattr(live.status(self._state, now_ns()), name)
+        # Of what the last change asked for, which is in force a little later.
+        now = getattr(live.status(self._state, now_ns() + AHEAD_NS), name)
         if now is None:
             raise UsageError("the run is unpaced: it has a number of slots, but no rate")
         try:
