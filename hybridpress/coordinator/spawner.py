@@ -178,7 +178,9 @@ def _be_spawner(
     coordinators.close()
     signal.signal(signal.SIGTERM, end)
     die_with_parent(parent_pid, by=signal.SIGTERM)
+    # A terminal sends these to all processes; to drain is the coordinator's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         prepared = Prepared(*prepare())
