@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 import psutil
@@ -35,10 +36,12 @@ class LeakWatch(StrayWatch):
         self._environment.setenv("XDG_RUNTIME_DIR", self._runtime.name)
         return super().__enter__()
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._environment.undo()
         self._runtime.cleanup()
-        super().__exit__(*error)
+        super().__exit__(kind, error, traceback)
 
     def leaks(self) -> list[str]:
         """What is left now, a line each. Processes that are left are killed."""
