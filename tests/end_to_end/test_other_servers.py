@@ -8,18 +8,40 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support import command, programs
 from tests.support.command import SCENARIOS
+from tests.support.nginx import Nginx
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
-FILES = {name: SCENARIOS / f"{name}.py" for name in ("postgres_query", "redis_get")}
+FILES = {name: SCENARIOS / f"{name}.py" for name in ("http2", "postgres_query", "redis_get")}
 POSTGRES = Path("/usr/lib/postgresql")
 """Where Debian keeps the programs of the server, by version: they are on nobody's PATH."""
+
+
+def test_http2(start_nginx: Callable[..., Nginx], tmp_path: Path) -> None:
+    """Each request is a step, over HTTP/2, on one connection for all slots of a worker; nginx counted what we counted."""
+    nginx = start_nginx(tls=True, http2=True)
+    args = ["--host", nginx.tls_url, "--ca-file", str(nginx.ca_file), "--param", f"ca={nginx.ca_file}"]
+    args += ["--qps", "200", "--duration", "2s", "--concurrent", "8", "--processes", "1"]
+    n_before = nginx.n_connections()
+    ran = command.run(FILES["http2"], *args, json_file=tmp_path / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    assert ran.found["errors"] == []
+    assert ran.found["iterations"]["completed"] == ran.found["steps"]["GET"]["count"] == 400
+    assert {name: counts["failed"] for name, counts in ran.found["checks"].items()} == {
+        "status is 200": 0,
+        "it came over HTTP/2": 0,
+        "there is a body": 0,
+    }
+    assert nginx.n_requests() == 400
+    assert (
+        nginx.n_connections() - n_before <= 3
+    )  # one looked whether the host is there; a client a slot would be 8 more
 
 
 @pytest.fixture
