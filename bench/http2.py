@@ -1,8 +1,8 @@
 """HTTP/2 requests a second on one core: the asyncio clients that speak it, side by side.
 
-Each makes `GET /` (128 bytes) with 64 requests under way at a time, over TLS, against nginx on the other core: bare loops
-on uvloop, each client in an environment and a process of its own, in turns; told are medians with their spread, and the
-CPU of a request. The press with `step()` is `scenarios/http2.py`; `self.http` is there for what HTTP/1.1 costs.
+Each makes `GET /` (128 bytes) with 64 requests under way at a time, over TLS, against nginx on the other core: bare
+loops on uvloop, each client in an environment and a process of its own, in turns; told are medians with their spread, and the
+CPU of a request. The press with `step()` is `scenarios/http2_get.py`; `self.http` is there for what HTTP/1.1 costs.
 
     PYTHONPATH=. .venv/bin/python bench/http2.py [--rounds 5] [--seconds 3] [--json FILE]
 """
@@ -29,8 +29,8 @@ from peerbench.peer import ROOT, Package, UnavailableError
 from tests.support.nginx import Nginx
 
 N_SLOTS = 64
-SCENARIO = ROOT / "scenarios" / "http2.py"
-OURS, HTTP1 = "hybridpress, scenarios/http2.py", "hybridpress, self.http (HTTP/1.1)"
+SCENARIO = ROOT / "scenarios" / "http2_get.py"
+OURS, HTTP1 = "hybridpress, scenarios/http2_get.py", "hybridpress, self.http (HTTP/1.1)"
 
 PEER = """
     import asyncio, ssl, sys, time

@@ -18,18 +18,18 @@ from tests.support.command import SCENARIOS
 from tests.support.nginx import Nginx
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
-FILES = {name: SCENARIOS / f"{name}.py" for name in ("http2", "postgres_query", "redis_get")}
+FILES = {name: SCENARIOS / f"{name}.py" for name in ("http2_get", "postgres_query", "redis_get")}
 POSTGRES = Path("/usr/lib/postgresql")
 """Where Debian keeps the programs of the server, by version: they are on nobody's PATH."""
 
 
 def test_http2(start_nginx: Callable[..., Nginx], tmp_path: Path) -> None:
-    """Each request is a step, over HTTP/2, on one connection for all slots of a worker; nginx counted what we counted."""
+    """Each request is a step, over HTTP/2, on one connection for the slots of a worker; nginx counted the same."""
     nginx = start_nginx(tls=True, http2=True)
     args = ["--host", nginx.tls_url, "--ca-file", str(nginx.ca_file), "--param", f"ca={nginx.ca_file}"]
     args += ["--qps", "200", "--duration", "2s", "--concurrent", "8", "--processes", "1"]
     n_before = nginx.n_connections()
-    ran = command.run(FILES["http2"], *args, json_file=tmp_path / "r.json")
+    ran = command.run(FILES["http2_get"], *args, json_file=tmp_path / "r.json")
     assert ran.exit_code in (0, 3), ran.err
     assert ran.found["errors"] == []
     assert ran.found["iterations"]["completed"] == ran.found["steps"]["GET"]["count"] == 400
