@@ -1,8 +1,9 @@
 """HTTP/2 requests a second on one core: the asyncio clients that speak it, side by side.
 
 Each makes `GET /` (128 bytes) with 64 requests under way at a time, over TLS, against nginx on the other core: bare
-loops on uvloop, each client in an environment and a process of its own, in turns; told are medians with their spread, and the
-CPU of a request. The press with `step()` is `scenarios/http2_get.py`; `self.http` is there for what HTTP/1.1 costs.
+loops on uvloop, each client in an environment and a process of its own, in turns; told are medians with their spread,
+and the CPU of a request. The press with `step()` is `scenarios/http2_get.py`; `self.http` is there for what HTTP/1.1
+costs.
 
     PYTHONPATH=. .venv/bin/python bench/http2.py [--rounds 5] [--seconds 3] [--json FILE]
 """

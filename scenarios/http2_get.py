@@ -3,8 +3,8 @@
     hybridpress run scenarios/http2_get.py --host https://127.0.0.1:8443 --qps 500 --duration 10s
 
 All slots of a worker share one client, and so their requests are under way on one connection at the same time. Where
-the system's store does not know the server's certificate, `--ca-file ca.pem --param ca=ca.pem` tells both hybridpress and
-this client whom to trust. `--param path=/json` is for another path.
+the system's store does not know the server's certificate, `--ca-file ca.pem --param ca=ca.pem` tells both hybridpress
+and this client whom to trust. `--param path=/json` is for another path.
 Needs `pip install 'hybridpress[http2]'`.
 """
 
