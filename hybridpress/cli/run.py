@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hybridpress.config import Knob, knobs
+from hybridpress.config import GROUPS, Knob, knobs, knobs_of
 from hybridpress.errors import ScenarioError, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +30,20 @@ def with_knobs(command: Callable[..., Any]) -> Callable[..., Any]:
     for knob in reversed(knobs().values()):
         command = _option(knob)(command)
     return command
+
+
+class KnobCommand(click.Command):
+    """A command with the knobs of a run: its help has its own options first, then the knobs by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        titles = {knob.name: title for title, settings in GROUPS.items() for knob in knobs_of(settings).values()}
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if (record := param.get_help_record(ctx)) is not None:
+                sections.setdefault(titles.get(param.name or "", "Options"), []).append(record)
+        for title in ("Options", *GROUPS):
+            with formatter.section(title):
+                formatter.write_dl(sections.get(title, []))
 
 
 def given(flags: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +89,7 @@ def _weighed(spec: str) -> tuple[str, float | None]:
     return file, int(number) if number.is_integer() else number
 
 
-@click.command()
+@click.command(cls=KnobCommand)
 @click.argument("scenarios", metavar="FILE[:Class][=WEIGHT]…", type=click.Path(), nargs=-1, required=True)
 @click.option("--once", is_flag=True, help="Run one iteration in this process and print its requests and replies.")
 @with_knobs

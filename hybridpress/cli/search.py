@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from hybridpress.cli.run import given, with_knobs
+from hybridpress.cli.run import KnobCommand, given, with_knobs
 
 
-@click.command()
+@click.command(cls=KnobCommand)
 @click.argument("scenario", metavar="FILE[:Class]", type=click.Path())
 @click.option("--slo", multiple=True, metavar="OBJECTIVE", help="What must hold: 'p99<50ms', 'failed<0.1%'; repeat it.")
 @click.option("--precision", default="5%", metavar="PART", help="How near the answer is to be.  [default: 5%]")

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from hybridpress.clock import now_ns, suspended_ns
 from hybridpress.config import RunConfig
+from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.helm import Helm
 from hybridpress.coordinator.keys import Typing
@@ -18,11 +19,14 @@ from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spa
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
-from hybridpress.metrics.interval import Interval
+from hybridpress.metrics.news import Moment, Status
+from hybridpress.metrics.result import EventResult
 from hybridpress.units import NS_PER_S
 
 TICK_S = 0.1
 """How often it looks what is to be moved, and whether anybody has been waited for too long."""
+STATUS_S = 0.25
+"""How often listeners are told where the run is."""
 
 
 class Listener(Protocol):
@@ -30,9 +34,11 @@ class Listener(Protocol):
 
     def started(self) -> None: ...
 
-    def interval(self, interval: Interval, total: Interval, target_qps: float | None, n_slots: int) -> None: ...
+    def second(self, moment: Moment) -> None: ...
 
-    def event(self, at_s: float, text: str) -> None: ...
+    def tick(self, status: Status) -> None: ...
+
+    def event(self, event: EventResult) -> None: ...
 
     def draining(self, in_flight: int) -> None: ...
 
@@ -60,7 +66,7 @@ class Coordinator:
         loop.add_reader(self._spawner.fileno(), self._spawner_has_news)
         for worker in range(len(self.state.workers)):
             self._spawner.fork(worker)
-        ticker = loop.create_task(self._tick())
+        clockwork = [loop.create_task(self._tick()), loop.create_task(self._tell_status())]
         typing = Typing("qps" if self.state.config.is_paced else "slots", self._typed)
         try:
             try:
@@ -73,7 +79,8 @@ class Coordinator:
         finally:
             typing.close()
             await self.helm.close()
-            ticker.cancel()
+            for task in clockwork:
+                task.cancel()
             loop.remove_reader(self._spawner.fileno())
             for worker, channel in self._channels.items():
                 self._stop_listening(worker)
@@ -86,11 +93,16 @@ class Coordinator:
             await asyncio.sleep(TICK_S)
             self._act(self.state.ticked(now_ns(), suspended_ns() - before_ns))
 
+    async def _tell_status(self) -> None:
+        while True:
+            await asyncio.sleep(STATUS_S)
+            self._listener.tick(live.status(self.state, now_ns()))
+
     def _typed(self, command: str) -> None:
         reply = self.helm.obey(command)
         if not reply["ok"]:
             at_s = (now_ns() - self.state.start_ns) / NS_PER_S if self.state.start_ns else 0.0
-            self._listener.event(at_s, reply["text"])
+            self._listener.event(EventResult(round(at_s, 3), "control", reply["text"]))
 
     def _interrupted(self) -> None:
         self._act(self.state.interrupted(now_ns()))
@@ -108,6 +120,8 @@ class Coordinator:
             self._worker_is_gone(news.worker, news.exit_code)
         elif isinstance(news, CpuWorkerExited):
             self._act(self.state.cpu_worker_exited(news.number, news.pid, news.exit_code, now_ns()))
+        elif isinstance(news, HybridpressError):
+            self.state.complain(str(news))
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())
@@ -151,8 +165,8 @@ class Coordinator:
                 case Draining(in_flight):
                     self._listener.draining(in_flight)
                 case Second(interval, target_qps):
-                    self._listener.interval(interval, self.state.total, target_qps, self.state.dealer.n_slots)
+                    self._listener.second(live.moment(self.state, interval, target_qps))
                 case Happened(event):
-                    self._listener.event(event.at_s, event.text)
+                    self._listener.event(event)
         if self.state.phase is Phase.OVER:
             self._over.set()

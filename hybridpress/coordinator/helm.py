@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Helm:
             text = self._done(words.split())
         except UsageError as error:
             return {"ok": False, "text": str(error)}
-        return {"ok": True, "text": text, "status": live.status(self._state, now_ns())}
+        return {"ok": True, "text": text, "status": asdict(live.status(self._state, now_ns()))}
 
     def _done(self, words: list[str]) -> str:
         state, now = self._state, now_ns()
@@ -72,7 +73,7 @@ class Helm:
                 return parse_rate_per_s(value) if name == "qps" else float(parse_count(value))
             except UsageError as error:
                 raise UsageError(f"{name} {error}") from None
-        now = live.status(self._state, now_ns())[name]
+        now = getattr(live.status(self._state, now_ns()), name)
         if now is None:
             raise UsageError("the run is unpaced: it has a number of slots, but no rate")
         try:

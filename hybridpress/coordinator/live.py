@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hybridpress.coordinator.actions import Action
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import UsageError
+from hybridpress.metrics.interval import Interval
+from hybridpress.metrics.news import Moment, Status
+from hybridpress.metrics.result import ReasonResult
+from hybridpress.metrics.verdict import judge
 from hybridpress.units import NS_PER_S, format_count
 
 
@@ -58,26 +60,41 @@ def stop(state: RunState, now_ns: int) -> list[Action]:
     return [state.note(now_ns, "control", "stopped"), *state.end_plan(now_ns)]
 
 
-def status(state: RunState, now_ns: int) -> dict[str, Any]:
+def moment(state: RunState, interval: Interval, target_qps: float | None) -> Moment:
+    """The run at the end of the second that *interval* has, the last one that was kept."""
+    verdict, reasons = judge(state.total, state.conditions())
+    return Moment(
+        interval=interval,
+        second=state.seconds[-1],
+        total=state.total,
+        target_qps=target_qps,
+        n_slots=state.dealer.n_slots,
+        workers=state.workers,
+        verdict=verdict,
+        reasons=[ReasonResult(reason.code, reason.text) for reason in reasons],
+    )
+
+
+def status(state: RunState, now_ns: int) -> Status:
     """Where the run is, in plain figures."""
     course = state.dealer.course
     known = [worker.counts for worker in state.places if worker.counts and not worker.reports_no_more]
-    return {
-        "scenario": state.config.scenario,
-        "phase": "paused" if state.dealer.is_paused else state.phase.name.lower(),
-        "elapsed_s": round(max(now_ns - state.start_ns, 0) / NS_PER_S, 1) if state.start_ns else 0.0,
-        "qps": None if course is None else round(course.rate_at(now_ns), 3),
-        "slots": state.dealer.n_slots,
-        "workers": sum(not worker.is_gone for worker in state.places),
-        "started": sum(
+    return Status(
+        scenario=state.config.scenario,
+        phase="paused" if state.dealer.is_paused else state.phase.name.lower(),
+        elapsed_s=round(max(now_ns - state.start_ns, 0) / NS_PER_S, 1) if state.start_ns else 0.0,
+        qps=None if course is None else round(course.rate_at(now_ns), 3),
+        slots=state.dealer.n_slots,
+        workers=sum(not worker.is_gone for worker in state.places),
+        started=sum(
             place.totals.started + max((place.counts.started if place.counts else 0) - place.started, 0)
             for place in state.places
         ),
-        "failed": state.total.failed,
-        "dropped": state.total.dropped,
-        "in_flight": sum(counts.in_flight for counts in known),
-        "backlog": sum(counts.backlog for counts in known),
-    }
+        failed=state.total.failed,
+        dropped=state.total.dropped,
+        in_flight=sum(counts.in_flight for counts in known),
+        backlog=sum(counts.backlog for counts in known),
+    )
 
 
 def _must_press(state: RunState) -> None:

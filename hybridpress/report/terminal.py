@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from hybridpress.config import RunConfig
-from hybridpress.metrics.interval import Interval
-from hybridpress.metrics.result import Result
+from hybridpress.metrics.news import Moment
+from hybridpress.metrics.result import EventResult, Result
+from hybridpress.report.output import Output
 from hybridpress.report.safe import SafeStream, cut, visible
 from hybridpress.units import format_count, format_duration, format_ms
 
@@ -29,8 +30,8 @@ SHORT_END_S = 0.05
 """A last second shorter than this says nothing of the rate."""
 
 
-class Terminal:
-    """Tells a run. `close` is always called, and leaves the terminal as it was."""
+class Terminal(Output):
+    """Tells a run to whoever sits before the terminal. `close` is always called, and leaves the terminal as it was."""
 
     def __init__(
         self,
@@ -54,31 +55,22 @@ class Terminal:
 
     def started(self) -> None:
         """The load begins."""
-        host = f" against {self._config.host}" if self._config.host else ""
+        host = f" against {self._config.shown_host}" if self._config.host else ""
         self._tell(f"{self._config.scenario}{host}: {load_in_words(self._config)}")
 
-    def interval(
-        self, interval: Interval, total: Interval, target_qps: float | None = None, n_slots: int | None = None
-    ) -> None:
-        """A second has passed: *interval* is that second of all workers, *total* the run so far.
-
-        *target_qps* and *n_slots* are what was asked for in that second, where it is not what the settings say.
-        """
+    def second(self, moment: Moment) -> None:
+        """A second has passed."""
         if self._config.quiet:
             return
-        now = Now.of(self._config, interval, total, is_draining=self._is_draining)
-        if target_qps is not None:
-            now = replace(now, target_qps=target_qps)
-        if n_slots:
-            now = replace(now, concurrent=n_slots)
+        now = Now.of(self._config, moment, is_draining=self._is_draining)
         if self._stream_is_terminal:
             self._draw(now)
         else:
             self._tell(f"{now.elapsed_s:>5,d}s  {now.status()}")
 
-    def event(self, at_s: float, text: str) -> None:
+    def event(self, event: EventResult) -> None:
         """Something that happens seldom: a worker was lost, the run was interrupted."""
-        self._tell(f"{at_s:>5,.0f}s  {text}")
+        self._tell(f"{event.at_s:>5,.0f}s  {event.text}")
 
     def draining(self, in_flight: int) -> None:
         """No iteration is started any more; *in_flight* are waited for."""
@@ -181,8 +173,9 @@ class Now:
     dropped: int
 
     @classmethod
-    def of(cls, config: RunConfig, interval: Interval, total: Interval, *, is_draining: bool) -> Now:
-        """What *interval* says. A last second that is cut short counts with its own length."""
+    def of(cls, config: RunConfig, moment: Moment, *, is_draining: bool) -> Now:
+        """What *moment* says. A last second that is cut short counts with its own length."""
+        interval, total = moment.interval, moment.total
         elapsed_s = interval.index + 1
         seconds = 1.0 if config.duration_s is None else min(1.0, config.duration_s - interval.index)
         is_over = seconds < SHORT_END_S or (is_draining and not interval.started)
@@ -194,9 +187,9 @@ class Now:
             share=1.0 if is_over else share,
             left_s=0.0 if is_over else left_s,
             qps=None if is_over else interval.started / seconds,
-            target_qps=config.qps,
+            target_qps=moment.target_qps,
             in_flight=interval.in_flight,
-            concurrent=config.concurrent,
+            concurrent=moment.n_slots,
             p50_ms=p50_ms,
             p99_ms=p99_ms,
             failed=total.failed,

@@ -10,6 +10,7 @@ import numpy as np
 from hybridpress.config import Layer, RunConfig
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Health, Interval, StepCounts
+from hybridpress.metrics.news import Moment
 from hybridpress.metrics.result import EventResult, Result
 from hybridpress.metrics.summary import RunFacts, WorkerTotals, second_of, summarize
 from hybridpress.metrics.verdict import Conditions
@@ -43,6 +44,12 @@ def second(index: int, **changes: Any) -> Interval:
         "health": Health(histogram_of(0.21), cpu_ns=400_000_000, span_ns=1_000_000_000),
     }
     return Interval(index, **(values | changes))
+
+
+def moment_of(interval: Interval, total: Interval, config: RunConfig) -> Moment:
+    """What is told at the end of *interval*."""
+    qps = config.qps
+    return Moment(interval, second_of(interval, qps), total, qps, config.concurrent, [], "valid", [])
 
 
 def steps(count: int, *, name: str = "step") -> dict[str, StepCounts]:

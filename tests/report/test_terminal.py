@@ -17,7 +17,17 @@ from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Interval
 from hybridpress.metrics.result import EventResult, Result, ThresholdResult
 from hybridpress.metrics.verdict import CpuTier
 from hybridpress.report.terminal import Terminal
-from tests.report.made import FINE, HOSTILE, config_of, histogram_of, hostile_result, result_of, second, steps
+from tests.report.made import (
+    FINE,
+    HOSTILE,
+    config_of,
+    histogram_of,
+    hostile_result,
+    moment_of,
+    result_of,
+    second,
+    steps,
+)
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
@@ -37,12 +47,13 @@ class Watched:
 
     def __init__(self, *, terminal: bool | None = None, **settings: Any) -> None:
         self.stream, self.out = io.StringIO(), io.StringIO()
-        self.terminal = Terminal(config_of(**settings), stream=self.stream, out=self.out, force_terminal=terminal)
+        self.config = config_of(**settings)
+        self.terminal = Terminal(self.config, stream=self.stream, out=self.out, force_terminal=terminal)
         self._total = Interval(0)
 
     def second(self, interval: Interval) -> None:
         self._total.extend(interval)
-        self.terminal.interval(interval, self._total)
+        self.terminal.second(moment_of(interval, self._total, self.config))
 
     @property
     def progress(self) -> list[str]:
@@ -66,7 +77,7 @@ def test_plain_progress() -> None:
     watched.terminal.starting("loading the word table")
     watched.terminal.started()
     watched.second(second(0, in_flight=3, response=histogram_of(0.412, 1.31)))
-    watched.terminal.event(1.2, "worker 1 died")
+    watched.terminal.event(EventResult(1.2, "x", "worker 1 died"))
     watched.second(second(1, started=4_321, failed=5, dropped=7, in_flight=64, response=histogram_of()))
     watched.terminal.draining(64)
     watched.terminal.close()
@@ -153,7 +164,7 @@ def test_live_progress() -> None:
     assert re.fullmatch(r"━+.*  1s  2s left", first[2])
     assert first[3].startswith("5,000/s of 5,000/s  in flight 0/64  p50 50.0 ms  p99 99.")
     watched.second(second(1, in_flight=9))
-    watched.terminal.event(1.5, f"worker 1 died {HOSTILE}")
+    watched.terminal.event(EventResult(1.5, "x", f"worker 1 died {HOSTILE}"))
     second_screen = screen(watched.stream.getvalue())
     assert len(second_screen) == 5
     assert second_screen[2] == "    2s  worker 1 died [red]x[/red]\\x1b[2J"
@@ -234,7 +245,7 @@ def test_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     stream, out = _Screen(), _Screen()
     terminal = Terminal(config_of(), stream=stream, out=out)
-    terminal.interval(second(0), second(0))
+    terminal.second(moment_of(second(0), second(0), config_of()))
     terminal.finished(result_of())
     assert stream.getvalue().startswith("    1s  5,000/s")
     assert "\x1b" not in stream.getvalue() + out.getvalue()
@@ -247,7 +258,7 @@ def test_quiet(terminal: bool) -> None:
     watched.terminal.starting("loading")
     watched.terminal.started()
     watched.second(second(0))
-    watched.terminal.event(1.0, "worker 1 died")
+    watched.terminal.event(EventResult(1.0, "x", "worker 1 died"))
     watched.terminal.draining(3)
     watched.terminal.finished(result_of())
     watched.terminal.close()
@@ -474,7 +485,7 @@ def test_rich_is_not_imported_early() -> None:
         "import sys; from hybridpress.config import RunConfig; from hybridpress.report.terminal import Terminal\n"
         "import hybridpress.report.once, hybridpress.report.json, hybridpress.report.summary\n"
         "terminal = Terminal(RunConfig.build('x', []), force_terminal=True)\n"
-        "terminal.starting('a'); terminal.started(); terminal.event(0, 'b'); terminal.close()\n"
+        "terminal.starting('a'); terminal.started(); terminal.draining(1); terminal.close()\n"
         "sys.exit('rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)

@@ -1,0 +1,146 @@
+"""What a run presses with: one press with its words, or the parts of a mix, and their settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hybridpress import scenario
+from hybridpress.config import RunConfig
+from hybridpress.errors import (
+    ScenarioError,
+    UsageError,
+)
+from hybridpress.mixed import MixedPress
+from hybridpress.parts import RunPart, layers_of, mixed_config, run_parts
+from hybridpress.press import Press
+from hybridpress.units import format_count
+from hybridpress.vocab.policy import Policy
+from hybridpress.vocab.supply import Supply
+from hybridpress.worker.cpu.process import Door
+from hybridpress.worker.process import MAX_THREADS, Seat
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """What a run presses with: one press with its words, or the parts of a mix."""
+
+    config: RunConfig
+    press: Press
+    shape: scenario.Shape
+    supply: Supply
+    parts: Sequence[RunPart] = ()
+
+    @property
+    def needs_all_connections(self) -> bool:
+        """Whether each slot is sure to hold a connection: unpaced, none of them ever rests. A plan may do with few."""
+        return not self.config.is_paced and any(config.host is not None for config in self.configs)
+
+    @property
+    def most_connections(self) -> int:
+        """How many a worker may need: one for each of its slots, in a mix for each part that they run."""
+        if not self.parts:
+            return max(self.config.slots_by_worker)
+        return max(map(sum, zip(*(part.slots_by_worker for part in self.parts), strict=True)))
+
+    @property
+    def supplies(self) -> list[Supply]:
+        return [part.supply for part in self.parts] or [self.supply]
+
+    @property
+    def configs(self) -> list[RunConfig]:
+        """The settings of the clients, each once for each host."""
+        found = [part.config for part in self.parts] or [self.config]
+        return list({config.host: config for config in found}.values())
+
+    def build(self) -> int:
+        """Build all word tables; how many words they have.
+
+        Raises:
+            UsageError: all that is wrong with them.
+        """
+        if not self.parts:
+            self.supply.fill(scenario.words_of(self.press, self.shape))
+        mistakes: list[str] = []
+        for part in self.parts:
+            try:
+                part.build()
+            except UsageError as error:
+                mistakes += error.mistakes
+        if mistakes:
+            raise ScenarioError(mistakes)
+        return sum(supply.n_words for supply in self.supplies)
+
+    def seat(self, worker: int, doors: Sequence[Door] = ()) -> Seat:
+        slots = self.config.slots_by_worker
+        first = sum(slots[:worker])
+        numbers = range(first, first + slots[worker])
+        return Seat(worker, self.config, self.press, self.shape, self.supply, numbers, doors, self.parts)
+
+    def seats_of_parts(self) -> list[Seat]:
+        """A seat with one slot for each part by itself."""
+        return [Seat(0, part.config, part.press, part.shape, part.supply, range(1)) for part in self.parts] or [
+            self.seat(0)
+        ]
+
+
+def cast_of(press: Press, flags: Mapping[str, Any]) -> Cast:
+    if not isinstance(press, MixedPress):
+        config, shape = configure(press, flags)
+        return Cast(config, press, shape, Supply(config.policy, config.slots_by_worker, seed_of(config)))
+    config = mixed_config(press, flags)
+    none = Supply(Policy(), config.slots_by_worker, seed_of(config))
+    return Cast(config, press, scenario.Shape(takes_word=False), none, run_parts(press, config, flags))
+
+
+def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenario.Shape]:
+    """The settings of class, object and command line, in rising order of strength; *press* then has them too.
+
+    Raises:
+        UsageError: all that is wrong with the settings and with the shape of the scenario, at once.
+    """
+    mistakes: list[str] = []
+    name = type(press).__name__
+    try:
+        shape = scenario.shape_of(press)
+    except UsageError as error:
+        mistakes += error.mistakes
+    try:
+        config = RunConfig.build(scenario.label_of(press), layers_of(press, flags))
+    except UsageError as error:
+        mistakes += error.mistakes
+    if not mistakes:
+        mistakes += _contradictions(name, config, shape)
+    if mistakes:
+        raise UsageError(mistakes)
+    for setting in ("host", "qps", "concurrent"):
+        setattr(press, setting, getattr(config, setting))
+    press.params = config.params
+    return config, shape
+
+
+def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:
+    """What the settings ask for and the scenario does not have, or cannot bear."""
+    mistakes = []
+    if config.cpu_workers > 0 and not shape.has_cpu_work:
+        mistakes.append(f"--cpu-workers {config.cpu_workers}: {name} has neither prepare() nor verify(); leave it out")
+    if config.verify_sample < 1 and not shape.verifies:
+        mistakes.append(f"--verify-sample {100 * config.verify_sample:g}%: {name} has no verify(); leave it out")
+    if (shape.blocks or shape.starts_blocking) and (n_slots := max(config.slots_by_worker)) > MAX_THREADS:
+        mistakes.append(
+            f"{name} blocks, so that each slot needs a thread, but {format_count(n_slots)} slots in one worker process "
+            f"are more than the {format_count(MAX_THREADS)} threads that it may have: ask for fewer slots, or for "
+            f"--processes {-(-config.concurrent // MAX_THREADS)}"
+        )
+    if not shape.takes_word and not config.policy.is_default:
+        mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
+    if shape.has_stages and not config.policy.is_default:
+        what = "prepare() or verify()" if shape.has_cpu_work else "methods that block"
+        mistakes.append(f"{name} has {what}; its words can be drawn at random only: leave out --draw {config.draw}")
+    return mistakes
+
+
+def seed_of(config: RunConfig) -> int:
+    assert config.seed is not None  # filled in by RunConfig.build
+    return config.seed

@@ -1,0 +1,102 @@
+"""What a run came to: its facts, its result, its exit code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from hybridpress import __version__, machine, scenario
+from hybridpress.clock import now_ns
+from hybridpress.config import RunConfig
+from hybridpress.coordinator.state import RunState
+from hybridpress.errors import (
+    EXIT_BROKEN,
+    EXIT_DONE,
+    EXIT_INTERRUPTED,
+    EXIT_INVALID,
+    EXIT_THRESHOLD,
+)
+from hybridpress.metrics.result import EventResult, Result
+from hybridpress.metrics.summary import RunFacts
+from hybridpress.metrics.verdict import CpuTier
+from hybridpress.report.output import Outputs
+from hybridpress.run.cast import Cast
+from hybridpress.units import NS_PER_S, format_count, format_duration
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that came to its end: its result, what the command returns for it, and, if that is bad, why."""
+
+    result: Result
+    exit_code: int
+    complaint: str | None = None
+
+
+def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
+    """Tell what became of words of which each was to be used once. Returns what is wrong with that, if anything is."""
+    told = [("words_lost", text) for supply in cast.supplies for text in supply.told_lost()]
+    complaint = None
+    if state.is_out_of_words:
+        for supply in cast.supplies:
+            told += [("words_unused", text) for text in supply.told_unused()]
+            if supply.n_left == 0:
+                told.append(("words_used", supply.told_exhausted()))
+                if supply.policy.must_fail:
+                    complaint = f"{supply.told_exhausted()}, and the run was to go on"
+    for kind, text in told:
+        event = EventResult(round(state.load_s, 3), kind, text)
+        state.events.append(event)
+        outputs.event(event)
+    return complaint
+
+
+def facts_of(cast: Cast, n_words: int, state: RunState) -> RunFacts:
+    config = cast.config
+    # The start is known on the monotonic clock; the wall clock is asked once, now, and carried back.
+    started_at = datetime.now(UTC) - timedelta(microseconds=(now_ns() - state.start_ns) / 1e3)
+    return RunFacts(
+        version=__version__,
+        scenario=config.scenario,
+        config=config.as_settings(),
+        started_at=started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        start_ns=state.start_ns,
+        load_s=state.load_s,
+        target_qps=state.target_qps,
+        n_planned=n_words if config.is_ended_by_words and not cast.parts else state.n_planned,
+        n_lost=state.n_lost,
+        total=state.total,
+        seconds=state.seconds,
+        workers=state.workers,
+        conditions=replace(state.conditions(), cpu_tier=_cpu_tier(config, cast.shape, state)),
+        n_cpu_workers_lost=state.n_cpu_workers_lost,
+        events=state.events,
+    )
+
+
+def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:
+    if not shape.has_cpu_work:
+        return None
+    # Replies are verified after the load too: as long as the workers were watched.
+    lasted_s = max(state.load_s, state.total.health.span_ns / NS_PER_S / config.processes)
+    return CpuTier(config.cpu_workers, config.processes, lasted_s, machine.n_cpus(), config.peak_qps)
+
+
+def finished_run(config: RunConfig, result: Result, state: RunState) -> Finished:
+    if state.is_interrupted:
+        return Finished(result, EXIT_INTERRUPTED)
+    if state.broken is not None:
+        return Finished(result, EXIT_BROKEN, state.broken)
+    iterations = result.iterations
+    if iterations.started and not iterations.completed:
+        why = f": {result.errors[0].example.splitlines()[0]}" if result.errors else ""
+        if iterations.in_flight_at_end == iterations.started:
+            why = f": all were in flight still when --timeout {format_duration(config.timeout_s)} was over"
+        n_started = format_count(iterations.started)
+        return Finished(result, EXIT_BROKEN, f"not one of {n_started} iterations completed{why}")
+    if result.search is not None:
+        # Its last steps are meant to be too much: the verdict on the whole run says nothing.
+        return Finished(result, EXIT_THRESHOLD if result.search.qps is None else EXIT_DONE)
+    if result.generator.verdict == "invalid":
+        return Finished(result, EXIT_INVALID)
+    return Finished(result, EXIT_DONE)
