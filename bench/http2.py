@@ -115,7 +115,7 @@ class Client:
 
 CLIENTS = {
     "niquests": Client(Package("niquests", ("niquests==3.21.2", "uvloop"), "python"), NIQUESTS),
-    "httpx": Client(Package("httpx", ("httpx[http2]==0.28.1", "uvloop"), "python"), HTTPX),
+    "httpx": Client(Package("httpx", ("httpx==0.28.1", "h2", "uvloop"), "python"), HTTPX),
     "pyreqwest": Client(Package("pyreqwest", ("pyreqwest==0.15.1", "uvloop"), "python"), PYREQWEST),
 }
 

@@ -28,8 +28,8 @@ SIDES = {
 }
 """Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
 
-SILENT = {"blocking_sdk"}
-"""Scenarios whose exchanges are an SDK's own affair: no bytes are known of them, and nothing to print."""
+SILENT = {"blocking_sdk", "multipart_upload"}
+"""Scenarios whose exchanges are the affair of an SDK or of aiohttp: nothing is printed of them."""
 
 
 def place(server: Target, file: Path) -> list[str]:

@@ -183,6 +183,10 @@ class _Bytes:
         return data
 
 
+_MOST_BITS: Final = 63
+"""How far to the left the last seven bits of a compact number stand at most."""
+
+
 class _CompactReader(TCompactProtocol):  # type: ignore[misc]  # thriftpy2's has no types
     """thriftpy2's reader, which trusts what it reads, with bounds to its numbers and sizes. Python bounds its depth."""
 
@@ -191,14 +195,20 @@ class _CompactReader(TCompactProtocol):  # type: ignore[misc]  # thriftpy2's has
         self._source = source
         self._last_fid: int = 0
 
+    def _read_ubyte(self) -> int:
+        return self._source.read(1)[0]
+
     def _number(self) -> int:
-        number = 0
-        for shift in range(0, 70, 7):
-            byte: int = self._read_ubyte()
+        read = self._source.read
+        byte = read(1)[0]
+        number, shift = byte & 0x7F, 7
+        while byte > 0x7F:
+            if shift > _MOST_BITS:
+                raise ValueError("a number in it has no end")
+            byte = read(1)[0]
             number |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return number
-        raise ValueError("a number in it has no end")
+            shift += 7
+        return number
 
     def _read_size(self) -> int:
         size = self._number()
@@ -211,7 +221,7 @@ class _CompactReader(TCompactProtocol):  # type: ignore[misc]  # thriftpy2's has
         return (number >> 1) ^ -(number & 1)
 
     def _read_field_begin(self) -> tuple[None, int, int]:
-        first: int = self._read_ubyte()
+        first = self._read_ubyte()
         kind = first & 0x0F
         if kind == 0:
             return None, 0, 0
