@@ -14,6 +14,7 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.dealer import Dealer
+from hybridpress.coordinator.ending import end_of_plan_ns, end_of_words_ns, how
 from hybridpress.coordinator.saturation import Saturation, Seen
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
@@ -114,7 +115,7 @@ class RunState:
 
     def told_end(self, number: int, exit_code: int) -> str:
         """That who is in place *number* is gone before its time."""
-        return f"{self.name_of(number)} (process {self.places[number].totals.pid}) died: {_how(exit_code)}"
+        return f"{self.name_of(number)} (process {self.places[number].totals.pid}) died: {how(exit_code)}"
 
     def _new_dealer(self) -> Dealer:
         return Dealer(self.config, self.places)
@@ -255,7 +256,7 @@ class RunState:
         self.n_cpu_workers_lost += 1
         if self.n_cpu_workers_lost > MAX_CPU_LOSSES_TOLD:
             return []
-        text = f"CPU worker {number} (process {pid}) died: {_how(exit_code)}; another does its batches again"
+        text = f"CPU worker {number} (process {pid}) died: {how(exit_code)}; another does its batches again"
         return [self._happened(now_ns, "cpu_worker_lost", text)]
 
     def interrupted(self, now_ns: int) -> list[Action]:
@@ -452,30 +453,14 @@ class RunState:
         return actions
 
     def _settled_end_ns(self, now_ns: int) -> int:
-        """The end of the load: the time limit or the interrupt, else the plan's own end or the last iteration's, or the
-        last loss of a worker.
-        """
+        """The end of the load: the time limit or the interrupt, else what follows from what was started."""
+        course = self.dealer.course
         if self.is_out_of_words and not self.is_interrupted:
-            return self._end_of_words_ns()
+            return end_of_words_ns(self.places, course, self.config.qps, self.start_ns)
         end_ns = self._end_ns()
         if end_ns is not None:
             return min(end_ns, max(now_ns, self.start_ns))
-        if not any(worker.is_done for worker in self.places):
-            return now_ns
-        nominal_ns = None if self.dealer.course is None else self.dealer.course.end_ns()
-        if nominal_ns is None:
-            return max(worker.last_end_ns for worker in self.places)
-        return max(nominal_ns, *(worker.last_start_ns for worker in self.places))
-
-    def _end_of_words_ns(self) -> int:
-        """When the last words were used: a plan that all of them followed is as long as it takes to start them."""
-        if self.dealer.course is None:
-            return max(worker.last_end_ns for worker in self.places)
-        last_ns = max(worker.last_start_ns for worker in self.places)
-        if not self.dealer.course.is_constant or self.config.qps is None:
-            return last_ns
-        n_started = sum(worker.totals.started for worker in self.places)
-        return max(self.start_ns + int(n_started / self.config.qps * NS_PER_S), last_ns)
+        return end_of_plan_ns(self.places, course, now_ns)
 
     def _lose(self, worker: Worker, now_ns: int) -> int:
         """A worker ended before its last word. Returns how many iterations are lost with it."""
@@ -512,8 +497,3 @@ class RunState:
         event = EventResult(round(at_s, 3), kind, text)
         self.events.append(event)
         return Happened(event)
-
-
-def _how(exit_code: int) -> str:
-    """How a process ended."""
-    return f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

@@ -9,9 +9,10 @@ from hybridpress.report.terminal import Terminal
 
 def outputs_of(config: RunConfig) -> list[Output]:
     """All outputs that *config* asks for. Each is imported only if it is."""
-    outputs: list[Output] = [Terminal(config)]
+    outputs: list[Output] = []
     if config.json is not None:
         from hybridpress.report.json import JsonFile
 
         outputs.append(JsonFile(config.json))
-    return outputs
+    # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
+    return [*outputs, Terminal(config)]

@@ -1,0 +1,35 @@
+"""How things ended: when a load that nobody ended by the clock was over, and what became of a process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hybridpress.coordinator.course import Course
+from hybridpress.coordinator.tally import Worker
+from hybridpress.units import NS_PER_S
+
+
+def end_of_plan_ns(workers: Sequence[Worker], course: Course | None, now_ns: int) -> int:
+    """The plan's own end or the last iteration's, or the last loss of a worker, which is now."""
+    if not any(worker.is_done for worker in workers):
+        return now_ns
+    nominal_ns = None if course is None else course.end_ns()
+    if nominal_ns is None:
+        return max(worker.last_end_ns for worker in workers)
+    return max(nominal_ns, *(worker.last_start_ns for worker in workers))
+
+
+def end_of_words_ns(workers: Sequence[Worker], course: Course | None, qps: float | None, start_ns: int) -> int:
+    """When the last words were used: a plan that all of them followed is as long as it takes to start them."""
+    if course is None:
+        return max(worker.last_end_ns for worker in workers)
+    last_ns = max(worker.last_start_ns for worker in workers)
+    if not course.is_constant or qps is None:
+        return last_ns
+    n_started = sum(worker.totals.started for worker in workers)
+    return max(start_ns + int(n_started / qps * NS_PER_S), last_ns)
+
+
+def how(exit_code: int) -> str:
+    """How a process ended, in words."""
+    return f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
