@@ -12,7 +12,7 @@ from typing import ClassVar
 from hybridpress.cluster.late import LateTally
 from hybridpress.cluster.messages import Closing, Hello, Told
 from hybridpress.config import RunConfig
-from hybridpress.coordinator.actions import Action
+from hybridpress.coordinator.actions import Action, Kill
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.coordinator.tally import Worker
@@ -160,6 +160,9 @@ class HeadState(RunState):
 
     def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
         actions = super().ticked(now_ns, suspended_ns)
+        if self.phase in {Phase.PRESSING, Phase.DRAINING} and self._only_silent_are_left():
+            # All that the others had to do is done; nobody waits for those that may never come back.
+            return [*actions, *(Kill(place.totals.id) for place in self.places if place.is_silent)]
         if self.phase is not Phase.PRESSING:
             return actions
         for number, (node, place) in enumerate(zip(self.nodes, self.places, strict=True)):
@@ -172,6 +175,10 @@ class HeadState(RunState):
         return actions
 
     # decisions
+
+    def _only_silent_are_left(self) -> bool:
+        left = [place for place in self.places if not place.reports_no_more]
+        return bool(left) and len(left) < len(self.places) and all(place.is_silent for place in left)
 
     @property
     def _tallied(self) -> LateTally:
