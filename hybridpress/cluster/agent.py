@@ -61,7 +61,7 @@ class Agent:
         """Who and where this is."""
         import ray
 
-        address = str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # Ray's own
+        address = str(ray.util.get_node_ip_address())
         return Hello(address, socket.gethostname(), os.getpid(), n_cpus(), versions())
 
     async def clock(self) -> int:

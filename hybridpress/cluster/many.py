@@ -7,21 +7,24 @@ words are the same, and that each of them can reach the host.
 from __future__ import annotations
 
 import asyncio
+import os
 import pickle
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
+from hybridpress import control
 from hybridpress.clock import now_ns
 from hybridpress.cluster.agent import versions
 from hybridpress.cluster.clocks import MOST_UNSURE_NS, Offset
 from hybridpress.cluster.crew import GoneError, LostCallError, NodeCrew
 from hybridpress.cluster.head import HeadState, Node
+from hybridpress.cluster.janitor import Janitor
 from hybridpress.cluster.link import Inbox, Outbox
 from hybridpress.cluster.messages import Closing, Hello, Job, Standing, Told
 from hybridpress.cluster.placement import Placement
@@ -30,7 +33,7 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.coordinator import Coordinator
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.state import RunState
-from hybridpress.errors import RunError, UsageError
+from hybridpress.errors import HybridpressError, RunError, UsageError
 from hybridpress.ipc.messages import Report
 from hybridpress.load.split import deal
 from hybridpress.machine import n_cpus
@@ -62,10 +65,15 @@ class ManyMachines:
         self._cast = cast
         self._flags = {name: flags[name] for name in OF_A_PART if name in flags}
         self._is_sized = any("processes" in layer.settings for layer in layers_of(cast.press, flags))
+        self._janitor = Janitor()
         self._folder = Path(tempfile.mkdtemp(prefix="hybridpress-stage-"))
+        self._janitor.add(self._folder)
+        with suppress(HybridpressError):
+            given = cast.config.control
+            self._janitor.add(control.path_of(os.getpid()) if given is None else Path(given))
         assert cast.config.cluster is not None
         self._where: str = cast.config.cluster
-        self._placement = Placement(self._where, cast.config.nodes, self._folder)
+        self._placement = Placement(self._where, cast.config.nodes, self._folder, self._janitor)
         self._nodes: list[Node] = []
         self._offsets: list[Offset] = []
         self._pids: list[int] = []
@@ -125,6 +133,7 @@ class ManyMachines:
     def close(self) -> None:
         self._placement.close()
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._janitor.close()
 
     def _sizes(self, hellos: Sequence[Hello]) -> list[int]:
         """How many worker processes each node has."""

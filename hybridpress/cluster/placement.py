@@ -19,6 +19,7 @@ from hybridpress.clock import now_ns
 from hybridpress.cluster.agent import Agent, Answer
 from hybridpress.cluster.clocks import Offset, Ping, offset_of
 from hybridpress.cluster.crew import GoneError, LostCallError
+from hybridpress.cluster.janitor import Janitor
 from hybridpress.cluster.link import Piece
 from hybridpress.cluster.messages import Hello
 from hybridpress.errors import HybridpressError, RunError, UsageError
@@ -35,10 +36,11 @@ HOW_TO = 'pip install "hybridpress[cluster]"'
 class Placement:
     """Agents on the nodes of the cluster at *where* ("auto", an address, "local:N"); *stage* is shipped to them."""
 
-    def __init__(self, where: str, n_nodes: int | None, stage: Path) -> None:
+    def __init__(self, where: str, n_nodes: int | None, stage: Path, janitor: Janitor) -> None:
         self._where = where
         self._n_wanted = n_nodes
         self._stage = stage
+        self._janitor = janitor
         self._cluster: Any = None
         self._group: Any = None
         self._agents: list[Any] = []
@@ -148,6 +150,7 @@ class Placement:
 
         # Short: the paths of its sockets may be no longer than 107 bytes.
         self._folder = tempfile.mkdtemp(prefix="hp-ray-")
+        self._janitor.add(Path(self._folder))
         arguments = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args={**arguments, "temp_dir": self._folder})
         for _ in range(n_nodes - 1):
