@@ -26,6 +26,7 @@ BEGIN_AHEAD_NS = NS_PER_S
 """All nodes have the order to begin by then, with their clocks and the way there."""
 SILENT_S = 3.0
 """A node of which nothing is heard for so long is silent: the others have its share."""
+WORDS_USED = "words_used"
 FRESH_NS = NS_PER_S
 """A node is back when it says where it is now, and not where it was."""
 
@@ -203,7 +204,17 @@ class HeadState(RunState):
         self._lost_there(node, report.n_lost, report.n_workers_lost)
         self.complaint = self.complaint or report.complaint
         name = self.name_of(report.worker)
-        return [self._happened(now_ns, kind, f"{name}: {text}") for kind, text in report.words]
+        # That all are used is told once, of all nodes.
+        words = [(kind, text) for kind, text in report.words if kind != WORDS_USED]
+        return [self._happened(now_ns, kind, f"{name}: {text}") for kind, text in words]
+
+    def words_used(self) -> list[str]:
+        """That all words are used, where every node says so of its part."""
+        told = [
+            [text for kind, text in node.closing.words if kind == WORDS_USED] if node.closing else []
+            for node in self.nodes
+        ]
+        return list(dict.fromkeys(text for texts in told for text in texts)) if all(told) else []
 
     def _lost_there(self, node: Node, n_lost: int, n_workers_lost: int) -> None:
         """So much is lost by now with a node's workers."""

@@ -23,7 +23,7 @@ from hybridpress.clock import now_ns
 from hybridpress.cluster.agent import versions
 from hybridpress.cluster.clocks import MOST_UNSURE_NS, Offset
 from hybridpress.cluster.crew import GoneError, LostCallError, NodeCrew
-from hybridpress.cluster.head import HeadState, Node
+from hybridpress.cluster.head import WORDS_USED, HeadState, Node
 from hybridpress.cluster.janitor import Janitor
 from hybridpress.cluster.link import Inbox, Outbox
 from hybridpress.cluster.messages import Closing, Hello, Job, Standing, Told
@@ -123,6 +123,10 @@ class ManyMachines:
 
     def tell_words(self, state: RunState, outputs: Outputs) -> str | None:
         assert isinstance(state, HeadState)
+        for text in state.words_used():
+            event = EventResult(round(state.load_s, 3), WORDS_USED, text)
+            state.events.append(event)
+            outputs.event(event)
         return state.complaint
 
     def facts(self, config: RunConfig, n_words: int, state: RunState) -> RunFacts:
