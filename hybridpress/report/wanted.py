@@ -14,4 +14,8 @@ def outputs_of(config: RunConfig) -> list[Output]:
         from hybridpress.report.json import JsonFile
 
         outputs.append(JsonFile(config.json))
+    if config.html is not None:
+        from hybridpress.report.page import HtmlFile
+
+        outputs.append(HtmlFile(config.html))
     return outputs

@@ -241,7 +241,7 @@
         const place = at.y(tick / factor);
         if (place < top - 1 || place > at.bottom + 1) return;
         grid.append(
-          hp.svg("line", { x1: left, x2: left + inner.width, y1: place, y2: place, class: "hp-grid" }),
+          hp.svg("line", { x1: left, x2: left + inner.width, y1: place, y2: place, class: "hp-gridline" }),
           hp.svg("text", { x: left - 7, y: place + 4, "text-anchor": "end" }, texts[k]),
         );
       });
