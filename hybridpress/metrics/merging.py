@@ -219,7 +219,7 @@ def _second(found: Sequence[IntervalResult]) -> IntervalResult:
             in_flight=sum(second.in_flight for second in found),
             step_histograms=steps,
             errors=_errors_by_kind(found),
-            cpu_pct=_mean(second.cpu_pct for second in found),
+            cpu_pct=_worst(second.cpu_pct for second in found),
             loop_lag_p99_ms=_worst(second.loop_lag_p99_ms for second in found),
             lateness_p99_ms=_worst(second.lateness_p99_ms for second in found),
         ),
@@ -235,13 +235,8 @@ def _errors_by_kind(found: Sequence[IntervalResult]) -> dict[str, int]:
     return kinds
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
 def _worst(values: Iterable[float | None]) -> float | None:
-    """The highest of them: the percentile of a sum is not known, and no higher than this."""
+    """The highest of them: a percentile of the sum is not known, but no higher than this."""
     return max((value for value in values if value is not None), default=None)
 
 
