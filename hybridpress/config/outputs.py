@@ -13,6 +13,9 @@ class OutputSettings:
     """Who is told of the run, and by whom it is changed while it runs."""
 
     json: str | None = knob(None, Knob("json", parse_writable_file, "Write the result to this file.", "FILE"))
+    html: str | None = knob(
+        None, Knob("html", parse_writable_file, "Write the report, one HTML file with charts, to this file.", "FILE")
+    )
     control: str | None = knob(
         None,
         Knob(

@@ -14,5 +14,9 @@ def outputs_of(config: RunConfig) -> list[Output]:
         from hybridpress.report.json import JsonFile
 
         outputs.append(JsonFile(config.json))
+    if config.html is not None:
+        from hybridpress.report.page import HtmlFile
+
+        outputs.append(HtmlFile(config.html))
     # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
     return [*outputs, Terminal(config)]
