@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -117,9 +117,13 @@ class Helm:
             self._path.unlink(missing_ok=True)
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ValueError):
+        with closing(writer), suppress(OSError, ValueError):
+            if not control.is_ours(writer.get_extra_info("socket")):
+                # Nobody else can get at the socket where we choose its folder; with --control its user does.
+                writer.write(json.dumps({"ok": False, "text": "this run is another user's"}).encode() + b"\n")
+                await writer.drain()
+                return
             while line := await reader.readline():
                 reply = self.obey(line.decode("utf-8", "replace"))
                 writer.write(json.dumps(reply).encode() + b"\n")
                 await writer.drain()
-        writer.close()
