@@ -155,6 +155,7 @@ def _step(results: Sequence[Result], name: str, text: str) -> StepResult:
         bytes_in=sum(step.bytes_in for step in steps),
         bytes_out=sum(step.bytes_out for step in steps),
         response_time_ms=_times(text),
+        resent=sum(step.resent for step in steps),
     )
 
 

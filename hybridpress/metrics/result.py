@@ -86,13 +86,18 @@ class Qps:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One step over the whole run."""
+    """One step over the whole run.
+
+    `resent`: requests that were sent once more on a fresh connection, because the server had closed the kept one
+    without an answer; the server may have counted both.
+    """
 
     count: int
     failed: int
     bytes_in: int
     bytes_out: int
     response_time_ms: Times
+    resent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from hybridpress.metrics.result import (
     WorkerResult,
 )
 from hybridpress.metrics.verdict import Conditions, judge
-from hybridpress.units import NS_PER_S
+from hybridpress.units import NS_PER_S, format_count
 
 SECOND_CHARS = 600
 """The longest text of a second's histogram, and, below, of those of its steps together: an hour of the widest ones
@@ -147,7 +147,7 @@ def summarize(facts: RunFacts) -> Result:
         service_time_ms=Times.of(total.service),
         lateness_ms=Times.of(total.lateness),
         steps={
-            name: StepResult(step.count, step.failed, step.bytes_in, step.bytes_out, Times.of(step.times))
+            name: StepResult(step.count, step.failed, step.bytes_in, step.bytes_out, Times.of(step.times), step.resent)
             for name, step in sorted(total.steps.items())
         },
         parts=_parts(total),
@@ -172,9 +172,18 @@ def summarize(facts: RunFacts) -> Result:
             Times.of(total.health.loop_lag),
             round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
         ),
-        events=facts.events,
+        events=[*facts.events, *_resent(facts)],
         histograms=_histograms(facts),
     )
+
+
+def _resent(facts: RunFacts) -> list[EventResult]:
+    """That requests were sent twice, so that the server may have counted more of them than the run has exchanges."""
+    n = sum(step.resent for step in facts.total.steps.values())
+    if not n:
+        return []
+    text = f"{format_count(n)} requests were sent once more: the server had closed a kept connection without an answer"
+    return [EventResult(round(facts.load_s, 3), "resent", text)]
 
 
 def _histograms(facts: RunFacts) -> HistogramsResult:
