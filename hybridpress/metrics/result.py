@@ -132,7 +132,9 @@ class ErrorResult:
 
 @dataclass(frozen=True, slots=True)
 class IntervalResult:
-    """One second of the run. `started` counts by start, `completed` and `failed` by end.
+    """One second of the run; of a run of hours, what is long past is kept by ten seconds and the minute (`length_s`).
+
+    `started` counts by start, `completed` and `failed` by end.
 
     `histogram` is of the response times of those that ended, for `Histogram.decode`; `step_histograms` of the times of
     the most frequent steps. They are coarse where they would be long otherwise; the run's own are not. `errors` counts
@@ -157,6 +159,7 @@ class IntervalResult:
     cpu_pct: float | None = None
     loop_lag_p99_ms: float | None = None
     lateness_p99_ms: float | None = None
+    length_s: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ class RunFacts:
     workers: Sequence[WorkerTotals]
     conditions: Conditions
     n_cpu_workers_lost: int = 0
+    most_started: int = 0
+    """The most that any second had of those that are kept in longer intervals."""
     events: list[EventResult] = field(default_factory=list)
 
 
@@ -224,8 +226,10 @@ def _qps(facts: RunFacts, total: Interval) -> Qps:
     achieved = total.started / facts.load_s if facts.load_s else 0.0
     target = facts.target_qps
     error_pct = None if target is None else 100 * (achieved - target) / target
-    peak = 0.0
+    peak = float(facts.most_started)
     for second in facts.seconds:
+        if second.length_s > 1:
+            continue
         length_s = min(1.0, facts.load_s - second.at_s)
         # A part of a second says little of a rate, except where there is nothing else.
         if length_s == 1.0 or second.at_s == 0 < length_s:
