@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hybridpress.metrics.result import ErrorResult, Result, Times
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.safe import cut, visible, visible_lines
 from hybridpress.units import format_bytes, format_count, format_duration, format_ms
 
@@ -250,8 +251,7 @@ def _checks(result: Result) -> Iterator[RenderableType]:
 def _thresholds(result: Result) -> Iterator[RenderableType]:
     for threshold in result.thresholds:
         mark, style = ("✓", "green") if threshold.passed else ("✗", "red")
-        value = "not measured" if threshold.value is None else format_count(threshold.value)
-        yield _text(f"{mark} {visible(threshold.expression)}  ({value})", style)
+        yield _text(f"{mark} {visible(threshold.expression)}  ({told_value(threshold)})", style)
 
 
 def _errors(result: Result) -> Iterator[RenderableType]:

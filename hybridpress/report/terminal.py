@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING
 from hybridpress.config import RunConfig
 from hybridpress.metrics.news import Moment
 from hybridpress.metrics.result import EventResult, Result
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.output import Output
 from hybridpress.report.safe import SafeStream, cut, visible
 from hybridpress.units import format_count, format_duration, format_ms
@@ -171,6 +172,8 @@ class Now:
     failed: int
     """Failed so far, as are the dropped."""
     dropped: int
+    broken: tuple[str, ...] = ()
+    """The thresholds that do not hold so far, with their values."""
 
     @classmethod
     def of(cls, config: RunConfig, moment: Moment, *, is_draining: bool) -> Now:
@@ -194,6 +197,11 @@ class Now:
             p99_ms=p99_ms,
             failed=total.failed,
             dropped=total.dropped,
+            broken=tuple(
+                f"{found.expression} ({told_value(found)})"
+                for found in moment.thresholds
+                if not found.passed and found.value is not None
+            ),
         )
 
     def status(self) -> str:
@@ -208,6 +216,7 @@ class Now:
         ]
         if self.dropped:
             parts.append(f"dropped {format_count(self.dropped)}")
+        parts += [f"✗ {visible(each)}" for each in self.broken]
         return "  ".join(parts)
 
 
