@@ -13,6 +13,7 @@ from hybridpress.errors import HybridpressError
 from hybridpress.metrics.result import Result
 from hybridpress.report.output import Output
 
+_IN_A_LINE = orjson.OPT_NON_STR_KEYS
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
 _INTEGERS = range(-(2**63), 2**64)
 
@@ -50,13 +51,18 @@ def write_json(result: Result, path: str) -> None:
 
 
 def encode(result: Result) -> bytes:
-    """The text of the file."""
+    """The text of the file: indented, but each second in a line."""
     found = result.to_dict()
     try:
-        return orjson.dumps(found, default=str, option=_OPTIONS)
+        return _text(found)
     except TypeError:
         # A lone surrogate or an integer beyond 64 bits, in a name, a message or a parameter.
-        return orjson.dumps(_lawful(found), default=str, option=_OPTIONS)
+        return _text(_lawful(found))
+
+
+def _text(found: dict[str, Any]) -> bytes:
+    lines = [orjson.Fragment(orjson.dumps(second, default=str, option=_IN_A_LINE)) for second in found["intervals"]]
+    return orjson.dumps({**found, "intervals": lines}, default=str, option=_OPTIONS)
 
 
 def _lawful(value: Any) -> Any:
