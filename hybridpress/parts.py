@@ -154,11 +154,9 @@ def _run_part(part: Part, weight: Fraction | None, mixed: MixedPress, config: Ru
     press = part.press
     mine = layers_of(press, {}, OF_A_PART)[:2]
     of_mix = layers_of(mixed, {name: flags[name] for name in OF_A_PART if name in flags}, OF_A_PART)
-    rest = Layer({"concurrent": config.concurrent, "processes": config.processes, "seed": config.seed}, str)
+    of_run = ("concurrent", "processes", "seed", "verify_sample")
+    rest = Layer({name: getattr(config, name) for name in of_run}, str)
     shape, own = shape_of(press), RunConfig.build(label_of(press), [*mine, *of_mix, rest])
-    if shape.has_stages:
-        what = "prepare() or verify()" if shape.has_cpu_work else "methods that block"
-        raise UsageError(f"{part.name} has {what}, and cannot be a part of a mix")
     if not shape.takes_word and not own.policy.is_default:
         raise UsageError(f"{part.name}.press() takes no word, so that none can be drawn: leave out {own.draw}")
     press.host, press.params = own.host, own.params

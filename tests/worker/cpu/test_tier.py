@@ -20,8 +20,9 @@ from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.units import NEVER_NS, NS_PER_MS, NS_PER_S
 from hybridpress.worker.cpu import tier as tier_module
 from hybridpress.worker.cpu.batch import Prepared, Unprepared, Verified
+from hybridpress.worker.cpu.cost import FIRST_BATCH, FIRST_ITEMS, MAX_BATCH, MAX_BYTES, MAX_ITEMS, Cost
 from hybridpress.worker.cpu.dispatch import Batch
-from hybridpress.worker.cpu.tier import AHEAD_NS, FIRST_BATCH, FIRST_ITEMS, MAX_BATCH, MAX_BYTES, MAX_ITEMS, Cost, Tier
+from hybridpress.worker.cpu.tier import AHEAD_NS, Tier
 from hybridpress.worker.gate import OpenGate
 
 NOW_NS = 1_000 * NS_PER_S
