@@ -11,10 +11,11 @@ import asyncio
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
-from fractions import Fraction
 from functools import partial
 
 from hybridpress.clock import now_ns
+from hybridpress.load.plan import Leg
+from hybridpress.load.profile import Profile
 from hybridpress.load.proportion import turns_by_weight
 from hybridpress.load.split import deal
 from hybridpress.metrics.interval import Interval
@@ -32,6 +33,7 @@ from hybridpress.worker.slots import WAKE_GAP_NS, Slots
 from hybridpress.worker.staged import StagedSlots
 from hybridpress.worker.stages import stages_of
 from hybridpress.worker.timer import open_timer
+from hybridpress.worker.turns import ChangingTurns, TurnsGate, turns_of
 
 
 class QueueGate:
@@ -77,13 +79,16 @@ class MixedSlots:
         recorder: Recorder,
         ran_out: Callable[[str], None],
         doors: Sequence[Door] = (),
+        profile: Profile | None = None,
     ) -> None:
         """*ran_out* is called with the part that has no more words: it cannot have its share any more. *doors* are the
-        ways to the CPU workers.
+        ways to the CPU workers, *profile* is the rate of the run over time.
         """
         self._names = [part.name for part in parts]
-        self._weights = [part.turns for part in parts]
-        self._next_kind = turns_by_weight(self._weights).__next__
+        self._turns = turns_of(parts, profile)
+        self._next_kind = self._turns.next
+        self._kinds: deque[int] | None = deque() if isinstance(self._turns, ChangingTurns) else None
+        """Of a single group whose turns depend on when they are due: those that were taken and not begun yet."""
         recorder.parts = noted = PartsRecorder(self._names)
         shared = {kind: part for kind, part in enumerate(parts) if not part.own_slots}
         groups = [shared] if shared else []
@@ -98,7 +103,9 @@ class MixedSlots:
             mine = range(first, first + slots_by_worker[worker])
             first = mine.stop
             self._group_of |= dict.fromkeys(members, place)
-            next_turn = self._queues[place].kinds.popleft if self._queues else self._next_kind
+            next_turn = self._next_kind if self._kinds is None else self._kinds.popleft
+            if self._queues:
+                next_turn = self._queues[place].kinds.popleft
             offset = mine.start - sum(slots_by_worker[:worker])
             outs = {kind: partial(ran_out, part.name) for kind, part in members.items()}
             if any(part.shape.has_stages for part in members.values()):
@@ -175,10 +182,15 @@ class MixedSlots:
         for group in self._groups:
             group.open()
 
+    def plan(self, leg: Leg) -> None:
+        """From now on this leg of the run's plan holds."""
+        self._turns.plan(leg)
+
     def follow(self, gate: Gate) -> None:
         """From now on, start what *gate* lets begin."""
         if not self._queues:
-            self._groups[0].follow(gate)
+            kinds = self._kinds
+            self._groups[0].follow(gate if kinds is None else TurnsGate(gate, self._turns.at, kinds.append))
             self._foresee(0, gate)
         elif isinstance(gate, OpenGate):
             self._gate = ClosedGate(is_over=True)  # nothing for the sorter: the groups have gates of their own
@@ -211,7 +223,8 @@ class MixedSlots:
 
     def _share(self, kind: int, among: Collection[int]) -> float:
         """The part's share of what starts of these parts together."""
-        return float(Fraction(self._weights[kind]) / sum(Fraction(self._weights[other]) for other in among))
+        weights = self._turns.weights()
+        return weights[kind] / (sum(weights[other] for other in among) or 1.0)
 
     @property
     def tiers(self) -> dict[str, Tier]:
@@ -234,20 +247,21 @@ class MixedSlots:
             limits = [found[place] for place in range(len(self._groups))]
         for queue, members, own_limit in zip(self._queues, self._members, limits, strict=True):
             kinds = list(members)
-            turns = turns_by_weight([self._weights[kind] for kind in kinds])
+            turns = turns_by_weight([self._turns.weights()[kind] for kind in kinds])
             gate = OpenGate(own_limit)
             self._open_gates.append(gate)
             gate.take = partial(_take_with_kind, gate.take, map(kinds.__getitem__, turns), queue.kinds)
 
     def _sort(self) -> None:
         """Put all that is due into the queues, and wake those who wait for it."""
-        gate, queues, group_of, next_kind = self._gate, self._queues, self._group_of, self._next_kind
+        gate, queues, group_of, kind_at = self._gate, self._queues, self._group_of, self._turns.at
         now = now_ns()
         filled = set()
         while gate.due_ns <= now:
-            kind = next_kind()
+            due_ns = gate.take()
+            kind = kind_at(due_ns)
             place = group_of[kind]
-            queues[place].put(gate.take(), kind)
+            queues[place].put(due_ns, kind)
             filled.add(place)
         for place in filled:
             self._groups[place].follow(queues[place])

@@ -104,7 +104,7 @@ def make_slots(seat: Seat, clients: Any, recorder: Recorder, ran_out: Callable[[
     """
     config, shape, words = seat.config, seat.shape, seat.supply.table
     if seat.parts:
-        return MixedSlots(seat.parts, seat.slots, seat.worker, clients, recorder, ran_out, seat.doors)
+        return MixedSlots(seat.parts, seat.slots, seat.worker, clients, recorder, ran_out, seat.doors, config.profile)
     if not shape.has_stages:
         press: Pressable = seat.press
         takes_word = shape.takes_word
