@@ -11,8 +11,10 @@ from typing import Any
 import uvloop
 
 from hybridpress import machine, scenario
+from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
+from hybridpress.coordinator.crew import Forkers
 from hybridpress.coordinator.seeker import Quest, Seeker
 from hybridpress.coordinator.spawner import Spawner
 from hybridpress.coordinator.state import RunState
@@ -31,7 +33,7 @@ from hybridpress.report.output import Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
 from hybridpress.run.finish import Finished, facts_of, finished_run, tell_words
-from hybridpress.run.ready import check_table_and_host, preparer, shortage_of_files
+from hybridpress.run.ready import check_table_and_host, preparer, shortage_of_files, tidier
 from hybridpress.units import format_count
 
 SPARE_S = 60.0
@@ -97,7 +99,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
 
 def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
     config = cast.config
-    with closing(Outputs(outputs_of(config))) as outputs, closing(Spawner(preparer(cast))) as spawner:
+    with closing(Outputs(outputs_of(config))) as outputs, closing(Spawner(preparer(cast), tidier(config))) as spawner:
         outputs.starting("building the word table")
         try:
             spawner.start()
@@ -160,10 +162,11 @@ def _beside_the_workers(config: RunConfig) -> AbstractContextManager[None]:
 async def _conduct(
     cast: Cast, config: RunConfig, spawner: Spawner, outputs: Outputs, seeker: Seeker | None
 ) -> RunState:
-    coordinator = Coordinator(config, spawner, outputs, seeker)
+    state = RunState(config, now_ns(), seeker)
+    coordinator = Coordinator(state, Forkers(spawner, config.processes), outputs)
     if shortage := shortage_of_files(cast):
         event = EventResult(0.0, "few_open_files", shortage)
-        coordinator.state.events.append(event)
+        state.events.append(event)
         outputs.event(event)
     await outputs.open(coordinator.helm.obey)
     try:
