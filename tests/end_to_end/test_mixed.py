@@ -241,6 +241,35 @@ def test_a_qps_of_its_own(tmp_path: Path) -> None:
         assert abs(found[name] - n) <= 2
 
 
+def test_rates_of_their_own_over_time(tmp_path: Path) -> None:
+    """Parts that come and go have what their own stages and profiles say, beside those that share a rate by weight; the
+    plan of the run is the sum, and is held to the iteration.
+    """
+    text = (
+        THREE
+        + """
+    from hybridpress import Share
+
+    class Apart(MixedPress):
+        parts = {
+            QueryVm: 3,
+            QueryEip: 1,
+            QueryImage: Share(profile="ramp(0, 100, 1s) + ramp(100, 0, 1s)", concurrent=60),
+            type("Late", (QueryVm,), {}): Share(stage=["1s:0", "0s:50", "1s:50"]),
+        }
+    """
+    )
+    args = ["--qps", "80", "--concurrent", "60", "--processes", "2"]
+    ran = command.run(f"{write(tmp_path, text)}:Apart", *args, json_file=tmp_path / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    assert ran.found["iterations"]["planned"] == 310 == ran.found["iterations"]["started"]
+    assert ran.found["duration_s"] == 2
+    found = started(ran.found)
+    for name, n in {"QueryVm": 120, "QueryEip": 40, "QueryImage": 100, "Late": 50}.items():
+        assert abs(found[name] - n) <= 4
+    assert [second["target_qps"] for second in ran.found["intervals"][:2]] == [130, 180]
+
+
 def test_mixed_on_the_command_line(tmp_path: Path) -> None:
     """Scenarios of several files, each with its weight; the same class may come from two files under other names."""
     one = write(tmp_path, THREE, "a.py")
