@@ -91,6 +91,8 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
         found = cast_of(press, {"qps": getattr(press, "qps", None) or 100, **flags, "duration": longest_s})
     except UsageError as error:
         mistakes += error.mistakes
+    if found is not None and found.config.qps is None:
+        mistakes.append("parts of the mix have rates of their own that change over time: a search sets the rate itself")
     if found is not None and quest is not None and not mistakes:
         assert found.config.qps is not None
         try:
