@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hybridpress.config.knob import Knob, knob
-from hybridpress.settings import parse_flag, parse_writable_file
+from hybridpress.settings import PAGE, parse_flag, parse_page, parse_writable_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,20 @@ class OutputSettings:
             "FILE",
             "one of its own",
         ),
+    )
+    ui: str | None = knob(
+        None,
+        Knob(
+            "ui",
+            parse_page,
+            f"Show the run on a live page, from which it can be changed. Without a value at {PAGE}; port 0 takes a free "
+            "one; an address that others can reach is given a token.",
+            "[HOST:]PORT",
+            bare=PAGE,
+        ),
+    )
+    ui_stay: bool = knob(
+        False, Knob("ui_stay", parse_flag, "Keep the page of --ui after the run, until Ctrl-C.", is_flag=True)
     )
     quiet: bool = knob(
         False, Knob("quiet", parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
