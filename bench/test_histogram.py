@@ -1,4 +1,4 @@
-"""What a histogram costs: a time counted in bulk, a merge, percentiles, a pickle."""
+"""What a histogram costs: a time counted in bulk, a merge, percentiles, a text, a pickle."""
 
 from __future__ import annotations
 
@@ -83,6 +83,38 @@ def percentiles(n_rounds: int) -> Measured:
     return measure("percentiles, seven at once", n_rounds, 200, run, _filled, check)
 
 
+def percentiles_of_full(n_rounds: int) -> Measured:
+    """Seven percentiles of a histogram all of whose places are filled."""
+    times = np.concatenate([np.arange(0, 10**8, 1_000), np.geomspace(10**8, HIGHEST_NS, 200_000)]).astype(np.int64)
+
+    def full() -> Histogram:
+        histogram = Histogram()
+        histogram.add(times)
+        return histogram
+
+    def run(histogram: Histogram) -> None:
+        for _ in range(200):
+            histogram.percentiles_ns(50, 75, 90, 95, 99, 99.9, 99.99)
+
+    def check(histogram: Histogram) -> None:
+        assert len(histogram.places()[0]) > 20_000
+
+    return measure("percentiles of a full one, seven at once", n_rounds, 200, run, full, check)
+
+
+def encoded(n_rounds: int) -> Measured:
+    """A second's histogram as the text that the result keeps: what it costs the coordinator, once a second."""
+
+    def run(histogram: Histogram) -> None:
+        for _ in range(20):
+            histogram.encode(600)
+
+    def check(histogram: Histogram) -> None:
+        assert Histogram.decode(histogram.encode(600)).count == N_TIMES
+
+    return measure("encode in 600 characters", n_rounds, 20, run, _filled, check)
+
+
 def pickled(n_rounds: int) -> Measured:
     """There and back: what the way to the coordinator costs."""
 
@@ -96,7 +128,7 @@ def pickled(n_rounds: int) -> Measured:
     return measure("pickle and back", n_rounds, 200, run, _filled, check)
 
 
-BENCHES = [add_in_bulk, add_few, merge, percentiles, pickled]
+BENCHES = [add_in_bulk, add_few, merge, percentiles, percentiles_of_full, encoded, pickled]
 
 
 @pytest.mark.parametrize("bench", BENCHES)

@@ -18,6 +18,7 @@ from hybridpress.config.clients import ClientSettings
 from hybridpress.config.knob import Knob, Layer
 from hybridpress.config.load import LoadSettings
 from hybridpress.config.outputs import OutputSettings
+from hybridpress.config.secrets import masked, masked_url
 from hybridpress.config.slots import SlotSettings
 from hybridpress.config.words import WordSettings
 from hybridpress.errors import UsageError
@@ -173,9 +174,14 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Output
         return self.profile.n_arrivals(self.duration_s)
 
     def as_settings(self) -> dict[str, Any]:
-        """Every knob by its name and value, as the result and the report show them."""
+        """Every knob by its name and value, as the result and the report show them: without secrets."""
         settings = {knob.name: getattr(self, attribute) for attribute, knob in knobs().items()}
-        return {name: _plain(value) for name, value in settings.items()}
+        return masked({name: _plain(value) for name, value in settings.items()} | {"host": self.shown_host})
+
+    @property
+    def shown_host(self) -> str | None:
+        """The host without a password that may be in it."""
+        return None if self.host is None else masked_url(self.host)
 
 
 def _plain(value: Any) -> Any:

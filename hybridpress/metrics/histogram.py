@@ -6,11 +6,16 @@ above, every power of two is divided into 1,024 places, so that a value is known
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hybridpress.metrics import varint
 
 HIGHEST_NS = 3_600 * 1_000_000_000
 _UNIT_NS = 1_000
@@ -18,22 +23,35 @@ _SUB_PLACES_LOG2 = 11  # 2 ** 11 ≥ 2 · 10 ** 3: what 3 significant digits nee
 _HALF = 1 << (_SUB_PLACES_LOG2 - 1)
 _N_PLACES = (math.ceil(math.log2(HIGHEST_NS / _UNIT_NS)) - _SUB_PLACES_LOG2 + 2) * _HALF
 
+_FEWEST_BITS = 2
+"""The coarsest text of a histogram tells two values apart for each power of two."""
+
 Times = NDArray[np.int64]
 
 
-def place_of(values_us: Times) -> Times:
-    """The index of each value's place. Values are whole µs from 0 to the highest."""
+def place_of(values_us: Times, sub_places_log2: int = _SUB_PLACES_LOG2) -> Times:
+    """The index of each value's place. Values are whole µs from 0 to the highest.
+
+    *sub_places_log2*: how many of a value's leading bits are told apart; with fewer, places are whole unions of these.
+    """
     # frexp's exponent is exact for whole numbers below 2 ** 53: the bit length of the value.
     _, bits = np.frexp(values_us)
-    shift = np.maximum(bits.astype(np.int64) - _SUB_PLACES_LOG2, 0)
-    places: Times = (shift << (_SUB_PLACES_LOG2 - 1)) + (values_us >> shift)
+    shift = np.maximum(bits.astype(np.int64) - sub_places_log2, 0)
+    places: Times = (shift << (sub_places_log2 - 1)) + (values_us >> shift)
     return places
 
 
-def highest_us(place: int) -> int:
+def highest_us(place: int, sub_places_log2: int = _SUB_PLACES_LOG2) -> int:
     """The highest value, in whole µs, that falls into *place*."""
-    shift = max((place >> (_SUB_PLACES_LOG2 - 1)) - 1, 0)
-    return ((place - (shift << (_SUB_PLACES_LOG2 - 1)) + 1) << shift) - 1
+    shift = max((place >> (sub_places_log2 - 1)) - 1, 0)
+    return ((place - (shift << (sub_places_log2 - 1)) + 1) << shift) - 1
+
+
+@cache
+def coarse_places(sub_places_log2: int) -> Times:
+    """For each place of the histogram the one that it falls into where fewer bits are told apart. Ascending."""
+    highest = np.array([highest_us(place) for place in range(_N_PLACES)], dtype=np.int64)
+    return place_of(highest, sub_places_log2)
 
 
 class Histogram:
@@ -126,6 +144,65 @@ class Histogram:
             return empty, empty
         filled = np.flatnonzero(self._counts)
         return filled, self._counts[filled]
+
+    def encode(self, most_chars: int | None = None) -> str:
+        """All that was counted, as text that `decode` reads.
+
+        With *most_chars*, as coarse as it takes to be no longer than that: then a time is known to one of 2 to 1,024
+        places for each power of two, the finest that fit. Count, minimum, maximum, mean and deviation stay exact.
+
+        The text is base64 of zlib of: a line "1,BITS,ABOVE,MIN,MAX,SUM,SQUARES" (the form's version, leading bits told
+        apart, times above the range, ns, ns², the last a float), then two numbers for each place that is not empty, all
+        of the first before all of the second: its distance from the one before (the first: from 0), and its count, as
+        varints.
+        """
+        filled, counts = self.places()
+        for bits in range(_SUB_PLACES_LOG2, _FEWEST_BITS - 1, -1):
+            places = filled if bits == _SUB_PLACES_LOG2 else coarse_places(bits)[filled]
+            if most_chars is not None and bits > _FEWEST_BITS and np.count_nonzero(np.diff(places)) > most_chars:
+                continue
+            text = self._text(bits, places, counts)
+            if most_chars is None or len(text) <= most_chars:
+                break
+        return text
+
+    def _text(self, bits: int, places: Times, counts: Times) -> str:
+        starts = np.flatnonzero(np.diff(places, prepend=-1))
+        gaps = np.diff(places[starts], prepend=0)
+        head = f"1,{bits},{self.n_above},{self.min_ns},{self.max_ns},{self.sum_ns},{self._squares!r}\n".encode()
+        sums = np.add.reduceat(counts, starts) if len(starts) else counts
+        return base64.b64encode(zlib.compress(head + varint.pack(gaps) + varint.pack(sums), 9)).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Histogram:
+        """What `encode` made *text* of. Where it was coarse, each time is the highest of its place.
+
+        Raises:
+            ValueError: it made no such thing.
+        """
+        try:
+            return cls._decoded(zlib.decompress(base64.b64decode(text, validate=True)))
+        except (ValueError, IndexError, OverflowError, zlib.error) as error:
+            raise ValueError(f"not a histogram: {error}") from error
+
+    @classmethod
+    def _decoded(cls, data: bytes) -> Histogram:
+        head, _, rest = data.partition(b"\n")
+        version, bits, n_above, min_ns, max_ns, sum_ns, squares = head.split(b",")
+        numbers = varint.unpack(rest)
+        n_filled, is_odd = divmod(len(numbers), 2)
+        if version != b"1" or not _FEWEST_BITS <= int(bits) <= _SUB_PLACES_LOG2 or is_odd:
+            raise ValueError("of another form")
+        places, counts = np.cumsum(numbers[:n_filled]), numbers[n_filled:]
+        found = cls()
+        if n_filled:
+            if int(bits) < _SUB_PLACES_LOG2:
+                places = np.searchsorted(coarse_places(int(bits)), places, side="right") - 1
+            found._places()[places] = counts
+        found.count = int(counts.sum())
+        found.n_above, found.min_ns, found.max_ns = int(n_above), int(min_ns), int(max_ns)
+        found.sum_ns, found._squares = int(sum_ns), float(squares)
+        return found
 
     def _places(self) -> Times:
         if self._counts is None:

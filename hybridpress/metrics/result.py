@@ -1,15 +1,22 @@
 """Result: what a run found, in the shape that `--json` writes (schema `hybridpress.result/1`).
 
 Attributes are named as in the file; percentiles are `p50`, `p99`, `p99_9`. Times are in ms, moments in s since the
-start of the run. What was not measured is None, never 0.
+start of the run. What was not measured is None, never 0. Files are read here by name, and nowhere else in this room.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from hybridpress.errors import UsageError
 from hybridpress.metrics.histogram import Histogram
+
+if TYPE_CHECKING:
+    from hybridpress.metrics.frames import Frames
 
 SCHEMA = "hybridpress.result/1"
 PERCENTS = {"p50": 50.0, "p75": 75.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "p99_99": 99.99}
@@ -17,7 +24,7 @@ PERCENTS = {"p50": 50.0, "p75": 75.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p9
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """A distribution of times, in ms."""
+    """A distribution of times, in ms. `over_range` were longer than an hour, and are counted as an hour."""
 
     count: int = 0
     min: float | None = None
@@ -31,6 +38,7 @@ class Times:
     p99_9: float | None = None
     p99_99: float | None = None
     max: float | None = None
+    over_range: int = 0
 
     @classmethod
     def of(cls, histogram: Histogram) -> Times:
@@ -45,6 +53,7 @@ class Times:
             mean=mean_ns / 1e6,
             stddev=stddev_ns / 1e6,
             max=histogram.max_ns / 1e6,
+            over_range=histogram.n_above,
             **percentiles,
         )
 
@@ -118,7 +127,11 @@ class ErrorResult:
 
 @dataclass(frozen=True, slots=True)
 class IntervalResult:
-    """One second of the run. `started` counts by start, `completed` and `failed` by end."""
+    """One second of the run. `started` counts by start, `completed` and `failed` by end.
+
+    `histogram` is of the response times of those that ended, for `Histogram.decode`; `step_histograms` of the times of
+    the most frequent steps. They are coarse where they would be long otherwise; the run's own are not.
+    """
 
     at_s: int
     started: int
@@ -127,11 +140,27 @@ class IntervalResult:
     dropped: int
     target_qps: float | None
     in_flight: int
-    mean_ms: float | None
-    p50_ms: float | None
-    p90_ms: float | None
-    p99_ms: float | None
-    max_ms: float | None
+    mean_ms: float | None = None
+    p50_ms: float | None = None
+    p90_ms: float | None = None
+    p99_ms: float | None = None
+    max_ms: float | None = None
+    histogram: str | None = None
+    step_histograms: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramsResult:
+    """What every distribution of the run was taken from, in full: texts for `Histogram.decode`."""
+
+    response: str
+    service: str
+    lateness: str
+    loop_lag: str
+    steps: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, str] = field(default_factory=dict)
+    prepare: str | None = None
+    verify: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +280,47 @@ class Result:
     thresholds: list[ThresholdResult] = field(default_factory=list)
     events: list[EventResult] = field(default_factory=list)
     search: SearchResult | None = None
+    histograms: HistogramsResult | None = None
+    """None: read from a file that was written before it had any."""
     schema: str = SCHEMA
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Result:
+        """The result in a file that `--json` wrote.
+
+        Raises:
+            UsageError: it cannot be read, is cut off, is of another version of the schema, or is something else.
+        """
+        from hybridpress.metrics.reading import result_of
+
+        try:
+            data = Path(path).read_bytes()
+        except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+            why = getattr(error, "strerror", None) or error
+            raise UsageError(f'cannot read the result "{os.fspath(path)}": {why}') from error
+        return result_of(data, os.fspath(path))
+
+    @classmethod
+    def merge(cls, results: Iterable[Result]) -> Result:
+        """One result of several that pressed at the same time: counts and rates add up, histograms merge, and each
+        second is merged with the seconds that began as long after the begin of their own run. See `metrics.merging`.
+
+        Raises:
+            UsageError: there is none, or one without histograms.
+        """
+        from hybridpress.metrics.merging import merged
+
+        return merged(list(results))
+
+    def to_pandas(self) -> Frames:
+        """`intervals` and `steps` as DataFrames: by second, and by name; with all columns that the file has.
+
+        Raises:
+            UsageError: pandas is not installed.
+        """
+        from hybridpress.metrics.frames import frames_of
+
+        return frames_of(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists and numbers, keys as in the file ("p99.9")."""
@@ -262,12 +331,15 @@ class Result:
         return {"schema": found.pop("schema"), **found}
 
 
+def key_of(owner: object, name: str) -> str:
+    """By what key the file has field *name* of *owner*, or of its class: "p99.9" for `p99_9`."""
+    is_times = owner is Times or isinstance(owner, Times)
+    return name.replace("_", ".") if is_times and name in PERCENTS else name
+
+
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        is_times = isinstance(value, Times)
-        return {
-            (f.name.replace("_", ".") if is_times else f.name): _plain(getattr(value, f.name)) for f in fields(value)
-        }
+        return {key_of(value, f.name): _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.result import (
     CheckResult,
@@ -13,6 +14,7 @@ from hybridpress.metrics.result import (
     ErrorResult,
     EventResult,
     GeneratorResult,
+    HistogramsResult,
     IntervalResult,
     Iterations,
     PartResult,
@@ -25,6 +27,13 @@ from hybridpress.metrics.result import (
 )
 from hybridpress.metrics.verdict import Conditions, judge
 from hybridpress.units import NS_PER_S
+
+SECOND_CHARS = 600
+"""The longest text of a second's histogram, and, below, of those of its steps together: an hour of the widest ones
+takes less than 5 MB in the result's file.
+"""
+STEPS_CHARS = 300
+MAX_STEPS_A_SECOND = 2
 
 
 @dataclass(slots=True)
@@ -62,9 +71,7 @@ class RunFacts:
 
 def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
     """One second as the result shows it: all that is kept of it, so that a long run stays small."""
-    found = interval.response.percentiles_ns(50, 90, 99)
-    p50, p90, p99 = (None, None, None) if found is None else (ns / 1e6 for ns in found)
-    return IntervalResult(
+    second = IntervalResult(
         at_s=interval.index,
         started=interval.started,
         completed=interval.completed,
@@ -72,12 +79,32 @@ def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
         dropped=interval.dropped,
         target_qps=target_qps,
         in_flight=interval.in_flight,
-        mean_ms=None if interval.response.mean_ns is None else interval.response.mean_ns / 1e6,
-        p50_ms=p50,
-        p90_ms=p90,
-        p99_ms=p99,
-        max_ms=interval.response.max_ns / 1e6 if found is not None else None,
+        step_histograms=_step_histograms(interval),
     )
+    return with_times(second, interval.response)
+
+
+def with_times(second: IntervalResult, response: Histogram) -> IntervalResult:
+    """*second*, with what *response* says of the response times in it."""
+    found = response.percentiles_ns(50, 90, 99)
+    if found is None or response.mean_ns is None:
+        return second
+    p50_ms, p90_ms, p99_ms = (ns / 1e6 for ns in found)
+    return replace(
+        second,
+        mean_ms=response.mean_ns / 1e6,
+        p50_ms=p50_ms,
+        p90_ms=p90_ms,
+        p99_ms=p99_ms,
+        max_ms=response.max_ns / 1e6,
+        histogram=response.encode(SECOND_CHARS),
+    )
+
+
+def _step_histograms(interval: Interval) -> dict[str, str]:
+    """Those of the steps that the second had most of."""
+    steps = sorted(interval.steps.items(), key=lambda item: (-item[1].count, item[0]))[:MAX_STEPS_A_SECOND]
+    return {name: step.times.encode(STEPS_CHARS // len(steps)) for name, step in steps}
 
 
 def summarize(facts: RunFacts) -> Result:
@@ -130,6 +157,22 @@ def summarize(facts: RunFacts) -> Result:
             round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
         ),
         events=facts.events,
+        histograms=_histograms(facts),
+    )
+
+
+def _histograms(facts: RunFacts) -> HistogramsResult:
+    total = facts.total
+    has_tier = facts.conditions.cpu_tier is not None
+    return HistogramsResult(
+        response=total.response.encode(),
+        service=total.service.encode(),
+        lateness=total.lateness.encode(),
+        loop_lag=total.health.loop_lag.encode(),
+        steps={name: step.times.encode() for name, step in sorted(total.steps.items())},
+        parts={name: part.response.encode() for name, part in total.parts.items()},
+        prepare=total.cpu.prepare.encode() if has_tier else None,
+        verify=total.cpu.verify.encode() if has_tier else None,
     )
 
 

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import IO, Any
 
+from hybridpress.config.secrets import MASK
 from hybridpress.metrics.interval import CheckCounts
 from hybridpress.report.safe import SafeStream, cut, visible, visible_lines
 from hybridpress.units import format_count, format_ms
@@ -24,6 +25,8 @@ MAX_VALUE_CHARACTERS = 2_000
 
 _BOLD, _DIM, _RED, _GREEN = "1", "2", "31", "32"
 _REQUEST_LINE = re.compile(rb"[!-~]+ \S+ HTTP/\d")
+_CREDENTIALS = re.compile(r"^(?P<head>(?:Proxy-)?Authorization: *(?:[A-Za-z]+ +)?)\S.*", re.IGNORECASE)
+"""What is printed may be shown to others."""
 _BINARY = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -93,7 +96,7 @@ class OncePrinter:
         head, body = _head_and_body(data)
         fields = head.decode("latin-1").split("\r\n") if head else []
         for field in fields:
-            self._line(prefix + visible(field), _DIM)
+            self._line(prefix + visible(_CREDENTIALS.sub(rf"\g<head>{MASK}", field)), _DIM)
         if fields and body:
             self._line(prefix.rstrip(), _DIM)
         for line in _body_lines(body, _value(fields, "content-type"), _value(fields, "content-encoding")):

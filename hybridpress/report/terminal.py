@@ -55,7 +55,7 @@ class Terminal(Output):
 
     def started(self) -> None:
         """The load begins."""
-        host = f" against {self._config.host}" if self._config.host else ""
+        host = f" against {self._config.shown_host}" if self._config.host else ""
         self._tell(f"{self._config.scenario}{host}: {load_in_words(self._config)}")
 
     def second(self, moment: Moment) -> None:

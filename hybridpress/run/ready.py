@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import uvloop
 
-from hybridpress import machine, scenario
+from hybridpress import control, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
 from hybridpress.errors import (
     ClientError,
+    HybridpressError,
     TLSError,
     UsageError,
 )
@@ -47,9 +51,9 @@ def check_table_and_host(spawner: Spawner, cast: Cast) -> tuple[int, int]:
         try:
             _reach(config)
         except TLSError as error:
-            mistakes.append(f"--host {config.host}: {error}; see --ca-file and --insecure")
+            mistakes.append(f"--host {config.shown_host}: {error}; see --ca-file and --insecure")
         except ClientError as error:
-            mistakes.append(f"--host {config.host}: {error}; is the server up, and the address right?")
+            mistakes.append(f"--host {config.shown_host}: {error}; is the server up, and the address right?")
     if mistakes:
         raise UsageError(mistakes)
     return table.n_words, table.n_cpu_workers
@@ -106,6 +110,17 @@ def preparer(cast: Cast) -> Callable[[], Prepared]:
         return Prepared(n_words, be_worker, n_cpu_workers, lambda number: be_cpu_worker(press, words, doors[number]))
 
     return prepare
+
+
+def tidier(config: RunConfig) -> Callable[[], None]:
+    """What the spawner does when the coordinator, this process, was killed."""
+    pid = os.getpid()
+
+    def tidy() -> None:
+        with suppress(HybridpressError):
+            control.remove(control.path_of(pid) if config.control is None else Path(config.control))
+
+    return tidy
 
 
 def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words: Table) -> int:

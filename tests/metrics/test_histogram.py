@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import math
 import pickle
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -193,3 +195,55 @@ def test_constant_memory() -> None:
     assert len(histogram.places()[0]) == 1_000
     assert len(pickle.dumps(histogram)) < 11_000
     assert repr(histogram) == "<Histogram 100000 times, p50 499999 ns, p99 989999 ns, max 999000 ns>"
+
+
+@pytest.mark.slow
+@given(st.lists(st.integers(0, 3 * HIGHEST_NS), max_size=60))
+def test_text(times_ns: list[int]) -> None:
+    """A histogram's text is the whole of it."""
+    histogram = histogram_of(times_ns)
+    found = Histogram.decode(histogram.encode())
+    assert found == histogram
+    assert found.stddev_ns == histogram.stddev_ns
+
+
+@pytest.mark.slow
+@given(lists_of_times, lists_of_times, st.integers(120, 600))
+def test_coarse_text(a: list[int], b: list[int], most_chars: int) -> None:
+    """A text that may not be long loses nothing but fineness: count, mean and extremes are exact, percentiles are not
+    below the truth and not above the next power of two, and it merges as every other does.
+    """
+    exact, coarse = merged(histogram_of(a), histogram_of(b)), Histogram()
+    for times_ns in (a, b):
+        text = histogram_of(times_ns).encode(most_chars)
+        assert len(text) <= most_chars
+        coarse.merge(Histogram.decode(text))
+    assert (coarse.count, coarse.sum_ns, coarse.min_ns, coarse.max_ns) == (
+        (exact.count, exact.sum_ns, exact.min_ns, exact.max_ns)
+    )
+    assert coarse.stddev_ns == exact.stddev_ns
+    for low, high in zip(exact.percentiles_ns(1, 50, 99) or [], coarse.percentiles_ns(1, 50, 99) or [], strict=True):
+        assert low <= high <= 2 * low + 1_000
+
+
+@pytest.mark.parametrize(
+    ("median_ns", "sigma", "count", "worst"),
+    [(1e6, 0.3, 10_000, 0.008), (1e6, 0.8, 10_000, 0.016), (20e6, 1.5, 1_000, 0.016), (20e6, 1.5, 10_000, 0.032)],
+)
+def test_how_coarse(median_ns: float, sigma: float, count: int, worst: float) -> None:
+    """What 600 characters, a second of the result, tell of times as servers have them."""
+    drawn = np.random.default_rng(1).lognormal(np.log(median_ns), sigma, count).astype(np.int64)
+    histogram = histogram_of(drawn.tolist())
+    found = Histogram.decode(histogram.encode(600)).percentiles_ns(50, 90, 99)
+    for exact, coarse in zip(histogram.percentiles_ns(50, 90, 99) or [], found or [], strict=True):
+        assert exact <= coarse <= exact * (1 + worst)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, -1])
+def test_no_text_of_a_histogram(cut: int) -> None:
+    """A text that is cut off, or another, is refused."""
+    text = histogram_of([1_000, 5_000_000]).encode()
+    with pytest.raises(ValueError, match="not a histogram"):
+        Histogram.decode(text[:cut])
+    with pytest.raises(ValueError, match="not a histogram"):
+        Histogram.decode(base64.b64encode(zlib.compress(b"2,11,0,0,0,0,0.0\n")).decode())

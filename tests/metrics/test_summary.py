@@ -203,5 +203,5 @@ def test_as_a_dict() -> None:
     found = result.to_dict()
     assert next(iter(found.items())) == ("schema", SCHEMA)
     assert set(found) == {field.name for field in dataclasses.fields(Result)} - {"search"}, "that is of a search alone"
-    assert list(found["response_time_ms"])[-3:] == ["p99.9", "p99.99", "max"]
+    assert list(found["response_time_ms"])[-4:] == ["p99.9", "p99.99", "max", "over_range"]
     assert list(found["steps"]) == ["p99_9"]

@@ -10,21 +10,23 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 
 from hybridpress.errors import EXIT_BROKEN, HybridpressError
-from hybridpress.metrics.interval import CheckCounts, ErrorCounts
+from hybridpress.metrics.interval import CheckCounts, ErrorCounts, StepCounts
 from hybridpress.metrics.result import EventResult
-from hybridpress.report.json import write_json
-from tests.report.made import result_of, second, steps
+from hybridpress.report.json import encode, write_json
+from tests.report.made import histogram_of, result_of, second, steps
 
-TIMES = {"count", "min", "mean", "stddev", "p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max"}
+TIMES = {"count", "min", "mean", "stddev", "p50", "p75", "p90", "p95", "p99", "p99.9", "p99.99", "max", "over_range"}
 KEYS: dict[str, set[str]] = {
     "": {
         "schema", "version", "scenario", "config", "started_at", "duration_s", "iterations", "qps",
         "response_time_ms", "service_time_ms", "lateness_ms", "steps", "parts", "checks", "errors", "intervals",
         "workers", "cpu_tier", "generator", "thresholds", "events",
+        "histograms",
     },
     "iterations": {"planned", "started", "completed", "failed", "dropped", "lost", "in_flight_at_end"},
     "qps": {"target", "achieved", "error_pct", "peak"},
@@ -38,7 +40,11 @@ KEYS: dict[str, set[str]] = {
     "intervals.0": {
         "at_s", "started", "completed", "failed", "dropped", "target_qps", "in_flight",
         "mean_ms", "p50_ms", "p90_ms", "p99_ms", "max_ms",
+        "histogram", "step_histograms",
     },
+    "intervals.0.step_histograms": {"step 0"},
+    "histograms": {"response", "service", "lateness", "loop_lag", "steps", "parts", "prepare", "verify"},
+    "histograms.steps": {"step 0"},
     "workers.0": {"id", "pid", "started", "cpu_pct", "loop_lag_ms", "restarts"},
     "workers.0.loop_lag_ms": TIMES,
     "generator": {"verdict", "reasons", "loop_lag_ms", "cpu_pct"},
@@ -174,3 +180,17 @@ def test_a_pipe(tmp_path: Path) -> None:
     reader.join(5)
     assert orjson.loads(read[0])["version"] == "1.0"
     assert stat.S_ISFIFO(path.stat().st_mode)
+
+
+@pytest.mark.slow
+def test_an_hour_stays_small() -> None:
+    """An hour of seconds, each with 10,000 times from 0.1 ms to 10 s and eight steps, takes less than 5 MB."""
+    drawn = np.exp(np.random.default_rng(1).uniform(np.log(0.1), np.log(10_000), 10_000))
+    names = [f"POST /a/path/of/some/length/{number}" for number in range(8)]
+    busy = second(3_000, response=histogram_of(*drawn))
+    busy.steps = {name: StepCounts(10_000, times=histogram_of(*drawn)) for name in names}
+    result = result_of([busy])
+    assert len(result.intervals[0].step_histograms) == 2
+    hour = dataclasses.replace(result, intervals=result.intervals * 3_601)
+    assert len(encode(hour)) - len(encode(result)) < 5_000_000
+    assert encode(hour).count(b'{"at_s"') == 3_601

@@ -56,6 +56,19 @@ def test_an_exchange() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("field", "line"),
+    [
+        ("Authorization: Bearer abc.def", "> Authorization: Bearer ***"),
+        ("authorization: abc", "> authorization: ***"),
+        ("Proxy-Authorization: Basic YTpi", "> Proxy-Authorization: Basic ***"),
+        ("X-Authorization-Note: none", "> X-Authorization-Note: none"),
+    ],
+)
+def test_credentials_are_not_shown(field: str, line: str) -> None:
+    assert shown("x", f"GET / HTTP/1.1\r\n{field}\r\n\r\n".encode(), b"")[2] == line
+
+
 def test_an_exchange_that_failed() -> None:
     """The error comes last, with its type; a reply that never came is not shown."""
     assert shown("GET /", b"GET / HTTP/1.1\r\n\r\n", b"", TimeoutError("no reply\nin 10s")) == [

@@ -1,0 +1,47 @@
+"""Files that a report is written to: whole or not at all. Knows nothing of what is in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from hybridpress.errors import HybridpressError
+
+
+def write_file(data: bytes, path: str, what: str) -> None:
+    """Write *data* to *path*, by way of a temporary file beside it: a reader sees the old file or the new one.
+
+    What is not a regular file (a pipe, /dev/stdout) is written to directly.
+
+    Raises:
+        HybridpressError: it cannot be written; the message says *what* ("the result"), *path* and why.
+    """
+    try:
+        if _is_special(path):
+            with Path(path).open("wb") as file:
+                file.write(data)
+        else:
+            _write_whole(Path(os.path.realpath(path)), data)
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        why = getattr(error, "strerror", None) or error
+        raise HybridpressError(f'cannot write {what} to "{path}": {why}') from error
+
+
+def _is_special(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116  # Path.stat would do the same
+    except FileNotFoundError:
+        return False
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name[:200]}.{os.urandom(4).hex()}")
+    try:
+        # Not tempfile: its files are for their owner alone, and a result is to be read like any file.
+        with temporary.open("xb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
