@@ -28,8 +28,8 @@ class OutputSettings:
         Knob(
             "ui",
             parse_page,
-            f"Show the run on a live page, from which it can be changed. Without a value at {PAGE}; port 0 takes a free "
-            "one; an address that others can reach is given a token.",
+            f"Show the run on a live page, from which it can be changed. Without a value at {PAGE}; port 0 takes a "
+            "free one; at an address that others can reach the page asks for a token.",
             "[HOST:]PORT",
             bare=PAGE,
         ),

@@ -12,27 +12,26 @@ from hybridpress.load.wanted import replaced_by
 from hybridpress.parts import layers_of
 from hybridpress.press import Press
 from hybridpress.run.cast import cast_of
+from hybridpress.settings import PAGE
 from hybridpress.web import form
 from hybridpress.web.runs import Runs
 
 
-def serve_page(
-    press: Press, scenarios: Sequence[str], flags: Mapping[str, Any], address: str, say: Callable[[str], None]
-) -> None:
-    """Serve a page at *address* on which runs of *press*, which *scenarios* name, are started, until Ctrl-C.
+def serve_page(press: Press, scenarios: Sequence[str], flags: Mapping[str, Any], say: Callable[[str], None]) -> None:
+    """Serve a page on which runs of *press*, which *scenarios* name, are started, until Ctrl-C.
 
-    *flags* are the command line's settings by knob name: those that the form has stand there, the others go to all runs.
+    *flags* are the command line's settings by knob name: those that the form
+    has stand there, the others go to all runs.
     *say* is told what the user is to know.
 
     Raises:
         UsageError: a setting or the scenario cannot be used, or the page cannot listen.
     """
-    cast_of(press, flags)  # says what is wrong before anybody looks at the page
-    in_form = {name: value for name, value in _chosen(layers_of(press, flags)).items() if name in form.NAMES}
-    always = form.words(
-        {name: value for name, value in flags.items() if name not in {*form.NAMES, "ui", "ui_stay", "quiet"}}
-    )
-    uvloop.run(Runs(scenarios, always, say).serve(address, form.fields(in_form)))
+    config = cast_of(press, flags).config  # says what is wrong before anybody looks at the page
+    chosen = _chosen(layers_of(press, flags))
+    in_form = {name: value for name, value in chosen.items() if name in form.NAMES and not form.is_secret(name, value)}
+    always = {name: value for name, value in flags.items() if name not in {*in_form, "ui", "ui_stay", "quiet"}}
+    uvloop.run(Runs(scenarios, form.words(always), say).serve(config.ui or PAGE, form.fields(in_form)))
 
 
 def _chosen(layers: Sequence[Layer]) -> dict[str, Any]:

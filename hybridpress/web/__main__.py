@@ -15,7 +15,6 @@ from hybridpress.web.address import Access
 from hybridpress.web.link import PageEnd
 from hybridpress.web.server import Server, Steering
 
-
 _LOOK_EVERY_S = 1.0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hybridpress.config import Knob, knobs_by_name
 from hybridpress.errors import UsageError
+from hybridpress.report.secrets import masked
 
 MAIN = ("host", "qps", "concurrent", "processes", "duration", "stage")
 MORE = (
@@ -18,6 +19,11 @@ MORE = (
 )  # fmt: skip
 NAMES = (*MAIN, *MORE)
 MOST_CHARACTERS = 2_000
+
+
+def is_secret(name: str, value: Any) -> bool:
+    """Whether a setting may be one that is not for all who see the page: parameters, and a URL with a password."""
+    return name == "param" or masked(value) != value
 
 
 def fields(chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -68,6 +74,15 @@ def words(settings: Mapping[str, Any]) -> list[str]:
             # One word with its flag: a value that begins with a dash is no flag of its own.
             found += [f"{knob.flag}={each}" for each in _several(knob, value)]
     return found
+
+
+def shown(word: str) -> str:
+    """A word of a command without what is secret in it."""
+    flag, equals, value = word.partition("=")
+    if flag == "--param":
+        name, _, text = value.partition("=")
+        return f"{flag}{equals}{name}={masked(text, name)}"
+    return f"{flag}{equals}{masked(value)}"
 
 
 def _several(knob: Knob, value: Any) -> list[str]:

@@ -17,7 +17,7 @@ from aiohttp import web
 from hybridpress.web.address import Access
 
 MOST_BODY_BYTES = 16 * 2**10
-WITHOUT_TOKEN = frozenset({"/static/page.css"})
+WITHOUT_TOKEN = frozenset({"/static/live.css"})
 """What the page that asks for the token is made of."""
 
 HEADERS = {
@@ -36,16 +36,17 @@ HEADERS = {
 
 _ENTER = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>hybridpress</title><link rel="stylesheet" href="/static/page.css"></head>
+<title>hybridpress</title><link rel="stylesheet" href="/static/live.css"></head>
 <body><main class="enter"><h1>hybridpress</h1>
-<p>This page shows and steers a run. It is open to those who have the token that the command printed with its address.</p>
+<p>This page shows and steers a run. Who has the token that the command printed with its address may enter.</p>
 <form method="get" action="/"><label for="token">Token</label>
 <input id="token" name="token" type="password" autocomplete="off" required autofocus>
 <button type="submit">Open</button></form></main></body></html>
 """
 # Not a redirect: after a link on another site, a browser would follow that without a strict cookie.
 _ENTERED = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>hybridpress</title><meta http-equiv="refresh" content="0;url=/"></head>
+<html lang="en"><head><meta charset="utf-8"><title>hybridpress</title>
+<meta http-equiv="refresh" content="0;url=/"></head>
 <body><p><a href="/">Open the page</a></p></body></html>
 """
 

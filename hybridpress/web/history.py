@@ -9,14 +9,13 @@ import pickle
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from hybridpress.metrics.histogram import Histogram, highest_us
+from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.news import Moment
+from hybridpress.report.page.data import heat_bins
+from hybridpress.report.safe import visible
 
 MOST_POINTS = 600
-BINS_A_DECADE = 10
 
 
 @dataclass(slots=True)
@@ -42,7 +41,7 @@ class Point:
         interval = moment.interval
         errors: dict[str, int] = {}
         for (kind, _), error in interval.errors.items():
-            errors[kind] = errors.get(kind, 0) + error.count
+            errors[visible(kind)] = errors.get(visible(kind), 0) + error.count
         return cls(
             at_s=interval.index,
             span_s=1,
@@ -92,7 +91,7 @@ class Point:
             "loop_lag_p99_ms": percentiles_ms(lag, 99)[0],
             "cpu_pct": 100 * self.cpu_ns / self.watched_ns if self.watched_ns else None,
             "errors": {kind: count / self.span_s for kind, count in self.errors.items()},
-            "bins": bins_of(response),
+            "bins": heat_bins(response),
         }
 
     def _unpacked(self) -> list[Histogram]:
@@ -132,15 +131,3 @@ def percentiles_ms(times: Histogram, *percents: float) -> list[float | None]:
     """The times in ms that *percents* of all do not exceed; None where nothing was counted."""
     found = times.percentiles_ns(*percents)
     return [None] * len(percents) if found is None else [ns / 1e6 for ns in found]
-
-
-def bins_of(times: Histogram) -> list[int]:
-    """How many of *times* lie in each bin, as bin, count, bin, count, …: bin b begins at 10 ** (b / BINS_A_DECADE) µs."""
-    places, counts = times.places()
-    if not len(places):
-        return []
-    edges = np.array([highest_us(int(place)) for place in places], dtype=np.float64)
-    numbers = np.floor(np.log10(np.maximum(edges, 1.0)) * BINS_A_DECADE + 1e-9).astype(np.int64)
-    sums = np.bincount(numbers, weights=counts)
-    filled = np.flatnonzero(sums)
-    return [int(number) for pair in zip(filled, sums[filled], strict=True) for number in pair]

@@ -13,9 +13,7 @@ import orjson
 
 MOST_VIEWERS = 100
 MOST_WAITING = 64
-"""Frames that may wait for a viewer; some ten seconds of a run. One who is dropped may come again, and gets all anew."""
-
-_OPTIONS = orjson.OPT_NON_STR_KEYS
+"""Frames that may wait for a viewer: some ten seconds. One who is dropped may come again, and gets all anew."""
 
 
 class Viewer:
@@ -102,23 +100,4 @@ class Hub:
 
 def frame_of(event: str, data: Any) -> bytes:
     """A server-sent event. JSON has no line breaks of its own, whatever is in it."""
-    return b"event: %b\ndata: %b\n\n" % (event.encode(), encoded(data))
-
-
-def encoded(data: Any) -> bytes:
-    """*data* as JSON."""
-    try:
-        return orjson.dumps(data, default=str, option=_OPTIONS)
-    except TypeError:
-        return orjson.dumps(_lawful(data), default=str, option=_OPTIONS)
-
-
-def _lawful(value: Any) -> Any:
-    """*value* without lone surrogates, which a server's text may have come with."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_lawful(key): _lawful(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_lawful(item) for item in value]
-    return value
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), orjson.dumps(data))

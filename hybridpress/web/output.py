@@ -46,7 +46,7 @@ class LivePage(Output):
         self._link.tell("facts", Facts.of(config))
 
     def _start_page(self, address: str) -> RunEnd:
-        """A process that listens at *address*. It is started as a program, not forked: a run forks from what is clean."""
+        """A process that listens at *address*: a program of its own, not a fork with what this process has open."""
         ours, theirs = socket.socketpair()
         with listen(address) as listening, theirs:
             access = access_of(listening, address)
@@ -105,11 +105,10 @@ class LivePage(Output):
 
     def close(self) -> None:
         page, self._page = self._page, None
-        if page is not None:
-            if self._config.ui_stay and self._has_finished and page.poll() is None:
-                self._say(f"the run is over; its page stays at {self._url} until Ctrl-C")
-                with suppress(KeyboardInterrupt):
-                    page.wait()
+        if page is not None and self._config.ui_stay and self._has_finished:
+            self._say(f"the run is over; its page stays at {self._url} until Ctrl-C")
+            with suppress(KeyboardInterrupt):
+                page.wait()
         self._link.close()
         if page is not None:
             try:

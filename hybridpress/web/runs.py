@@ -1,7 +1,7 @@
 """`hybridpress ui`: a page that starts runs, one after another, each a process of its own.
 
-A run is the command that a user would type. So it is forked from a process without a server's threads and loops, it reads
-the scenario anew, and what it breaks it breaks alone.
+A run is the command that a user would type. So it forks from what has no server's threads and loops, reads the
+scenario anew, and what it breaks it breaks alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from hybridpress.errors import UsageError
 from hybridpress.web.address import access_of, listen, url_of
-from hybridpress.web.form import asked
+from hybridpress.web.form import asked, shown
 from hybridpress.web.link import PageEnd
 from hybridpress.web.server import Reply, Server, Steering
 
@@ -86,7 +86,8 @@ class Runs:
         assert self._server is not None
         story = self._server.story
         command = ["run", *self._scenarios, *words]
-        story.begin(shlex.join(["hybridpress", *command]))
+        told = shlex.join(["hybridpress", *map(shown, command)])
+        story.begin(told)
         try:
             ours, theirs = socket.socketpair()
             self._link = PageEnd(ours)
@@ -99,7 +100,7 @@ class Runs:
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )  # fmt: skip
-            self._say(shlex.join(["hybridpress", *command]))
+            self._say(told)
             _, complaint = await asyncio.gather(self._link.follow(story.told), _last_of(process.stderr))
             exit_code = await process.wait()
             mistakes = _mistakes_in(complaint, exit_code)

@@ -7,24 +7,22 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from hybridpress.metrics.result import Result
 from hybridpress.report.json import encode
+from hybridpress.report.page.document import CHART_STYLES, CHARTS, asset
 from hybridpress.web.address import Access
 from hybridpress.web.guard import MOST_BODY_BYTES, Guard, refused
-from hybridpress.web.hub import Hub
 from hybridpress.web.story import Story
 
 _STATIC = Path(__file__).parent / "static"
-_FILES = {
-    "page.css": (_STATIC / "page.css", "text/css"),
-    "page.js": (_STATIC / "page.js", "text/javascript"),
-}
-"""All files there are, by name: no path is ever made of what was asked for."""
+_SCRIPTS = ("live.js", "controls.js", "form.js", "views.js")
 _COMMANDS = {"qps": True, "slots": True, "pause": False, "resume": False, "stop": False}
 """What may be asked of a run, and whether it takes a value."""
 _VALUE = re.compile(r"[+-]?[\w./%]{1,20}")
@@ -46,8 +44,8 @@ class Server:
     """Serves a story to all who may read it, and lets them steer."""
 
     def __init__(self, access: Access, *, form: list[dict[str, Any]] | None = None) -> None:
-        self.hub = Hub(lambda: self.story.so_far())
-        self.story = Story(self.hub.tell, form=form)
+        self.story = Story(form)
+        self.hub = self.story.hub
         self._steering: Steering | None = None
         app = web.Application(client_max_size=MOST_BODY_BYTES)
         Guard(access).install(app)
@@ -59,6 +57,7 @@ class Server:
                 web.post("/command", self._command),
                 web.post("/start", self._start),
                 web.get("/result.json", self._result),
+                web.get("/report.html", self._report),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_END_WITHIN_S)
@@ -79,10 +78,12 @@ class Server:
         return web.Response(body=(_STATIC / "index.html").read_bytes(), content_type="text/html", charset="utf-8")
 
     async def _file(self, request: web.Request) -> web.Response:
-        if (found := _FILES.get(request.match_info["name"])) is None:
+        """A script or style, of those that there are: no path is ever made of what was asked for."""
+        found = _files().get(request.match_info["name"])
+        if found is None:
             return refused(404, "there is no such file")
-        path, kind = found
-        return web.Response(body=path.read_bytes(), content_type=kind, charset="utf-8")
+        body, kind = found
+        return web.Response(body=body, content_type=kind, charset="utf-8")
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """All frames from now on, the story so far first."""
@@ -130,11 +131,35 @@ class Server:
         return _replied(await self._steering.start(settings))
 
     async def _result(self, _: web.Request) -> web.Response:
+        return await self._download(encode, "json", "application/json")
+
+    async def _report(self, _: web.Request) -> web.Response:
+        from hybridpress.report.page import report_page  # for who asks for one
+
+        return await self._download(report_page, "html", "text/html")
+
+    async def _download(self, make: Callable[[Result], bytes], ending: str, kind: str) -> web.Response:
+        """The result as a file; made in a thread, because that of a long run takes its time."""
         run = self.story.run
         if run is None or run.result is None:
             return refused(404, "there is no result yet: it comes when the run is over")
-        body = await asyncio.to_thread(encode, run.result)
-        return web.Response(body=body, content_type="application/json", headers=_as_file(run.result.scenario, "json"))
+        body = await asyncio.to_thread(make, run.result)
+        name = re.sub(r"[^\w.-]+", "-", run.result.scenario).strip("-.") or "run"
+        headers = {"Content-Disposition": f'attachment; filename="hybridpress-{name}.{ending}"'}
+        return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+
+
+@cache
+def _files() -> dict[str, tuple[bytes, str]]:
+    """All scripts and styles: those that the report has too, and the page's own."""
+    charts = asset(*CHARTS, "parts.js")
+    own = "".join((_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    styles = asset(*CHART_STYLES, "page.css") + (_STATIC / "live.css").read_text(encoding="utf-8")
+    return {
+        "charts.js": (charts.encode(), "text/javascript"),
+        "live.js": (own.encode(), "text/javascript"),
+        "live.css": (styles.encode(), "text/css"),
+    }
 
 
 async def _json_of(request: web.Request) -> Any:
@@ -150,9 +175,3 @@ def _replied(reply: Reply) -> web.Response:
     return web.json_response(
         reply, status=200 if reply["ok"] else 409, dumps=lambda value: orjson.dumps(value).decode()
     )
-
-
-def _as_file(scenario: str, ending: str) -> dict[str, str]:
-    """Headers by which a browser keeps what it gets, under a name without what a file's name cannot have."""
-    name = re.sub(r"[^\w.-]+", "-", scenario).strip("-.") or "run"
-    return {"Content-Disposition": f'attachment; filename="hybridpress-{name}.{ending}"'}

@@ -6,7 +6,7 @@ it and when they get coarser; then "second" each second, "status" some times a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -16,14 +16,17 @@ from hybridpress.metrics.news import Moment, Status
 from hybridpress.metrics.result import EventResult, IntervalResult, ReasonResult, Result
 from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.verdict import Verdict
+from hybridpress.report.page.data import PER_DECADE, curve_of
+from hybridpress.report.page.document import clean
+from hybridpress.report.safe import cut, visible, visible_lines
 from hybridpress.report.terminal import load_in_words
-from hybridpress.web.history import BINS_A_DECADE, History, Point, percentiles_ms
+from hybridpress.web.history import History, Point, percentiles_ms
+from hybridpress.web.hub import Hub
 
 MOST_EVENTS = 500
 MOST_ERRORS = 50
 MOST_STEPS = 200
 MOST_TEXT_CHARACTERS = 2_000
-CURVE_PERCENTS = (0.0, 10, 25, 50, 75, 90, 95, 97.5, 99, 99.5, 99.75, 99.9, 99.95, 99.99, 99.995, 99.999)
 N_PLAN_POINTS = 240
 
 
@@ -90,18 +93,19 @@ class Run:
 
 
 class Story:
-    """All that viewers are told. *tell* sends a frame to those who look on."""
+    """All that viewers are told; `hub` has them."""
 
-    def __init__(self, tell: Callable[[str, Any], None], *, form: list[dict[str, Any]] | None) -> None:
+    def __init__(self, form: list[dict[str, Any]] | None = None) -> None:
         """*form* is what may be set before a run is started from the page; None: none can be."""
-        self._tell = tell
+        self.hub = Hub(self.so_far)
+        self._tell = self.hub.tell
         self._form = form
         self.run: Run | None = None
         self.is_closing = False
 
     def so_far(self) -> list[tuple[str, Any]]:
         """The frames that whoever comes now has to have."""
-        frames = [("page", self._page())]
+        frames: list[tuple[str, Any]] = [("page", self._page())]
         if (run := self.run) is not None:
             frames += [("history", self._history()), ("events", [self._event(event) for event in run.events])]
             frames += [(name, data) for name, data in (("second", run.second), ("status", run.status)) if data]
@@ -139,13 +143,13 @@ class Story:
             if run is None
             else {
                 "number": run.number,
-                "command": run.command,
-                "facts": None if run.facts is None else asdict(run.facts),
+                "command": visible(run.command),
+                "facts": None if run.facts is None else clean(asdict(run.facts)),
                 "state": run.state,
-                "told": run.told,
-                "mistakes": run.mistakes,
+                "told": _text(run.told),
+                "mistakes": [_text(mistake) for mistake in run.mistakes],
                 "exit_code": run.exit_code,
-                "result": None if run.result is None else _in_short(run.result),
+                "result": None if run.result is None else clean(_in_short(run.result)),
             },
         }
 
@@ -153,7 +157,7 @@ class Story:
         assert self.run is not None
         history = self.run.history
         points = [point.shown() for point in history.points]
-        return {"span_s": history.span_s, "bins_a_decade": BINS_A_DECADE, "points": points}
+        return {"span_s": history.span_s, "per_decade": PER_DECADE, "points": points}
 
     def _set_state(self, run: Run, state: str) -> None:
         if run.state not in {state, "over"}:
@@ -215,7 +219,7 @@ class Story:
 
     @staticmethod
     def _event(event: EventResult) -> dict[str, Any]:
-        return {"at_s": event.at_s, "kind": event.kind, "text": event.text[:MOST_TEXT_CHARACTERS]}
+        return {"at_s": event.at_s, "kind": event.kind, "text": _text(event.text)}
 
 
 def _second_of(run: Run, moment: Moment) -> dict[str, Any]:
@@ -236,7 +240,7 @@ def _second_of(run: Run, moment: Moment) -> dict[str, Any]:
         "curve": _curves(total),
         "steps": [
             {
-                "name": name,
+                "name": visible(name),
                 "count": step.count,
                 "failed": step.failed,
                 "now": interval.steps[name].count if name in interval.steps else 0,
@@ -250,7 +254,7 @@ def _second_of(run: Run, moment: Moment) -> dict[str, Any]:
         "n_steps": len(total.steps),
         "parts": [
             {
-                "name": name,
+                "name": visible(name),
                 "started": part.started,
                 "completed": part.completed,
                 "failed": part.failed,
@@ -260,15 +264,15 @@ def _second_of(run: Run, moment: Moment) -> dict[str, Any]:
             for name, part in total.parts.items()
         ],
         "checks": [
-            {"name": name, "passed": check.passed, "failed": check.failed}
+            {"name": visible(name), "passed": check.passed, "failed": check.failed}
             for name, check in sorted(total.checks.items())
         ],
         "errors": [
             {
-                "kind": kind,
-                "message": message[:MOST_TEXT_CHARACTERS],
+                "kind": visible(kind),
+                "message": _text(message),
                 "count": error.count,
-                "example": error.example[:MOST_TEXT_CHARACTERS],
+                "example": _text(error.example),
             }
             for (kind, message), error in errors
         ],
@@ -279,13 +283,18 @@ def _second_of(run: Run, moment: Moment) -> dict[str, Any]:
 
 
 def _curves(total: Interval) -> list[dict[str, Any]]:
-    """Response and service time by percentile, as far as there were iterations to tell."""
-    found = []
-    for label, times in (("response time", total.response), ("service time", total.service)):
-        percents = [percent for percent in CURVE_PERCENTS if times.count * (100 - percent) >= 100]
-        if percents:
-            found.append({"label": label, "points": list(zip(percents, percentiles_ms(times, *percents), strict=True))})
-    return found
+    """Response and service time by percentile."""
+    shown = (("response time", 0, "line", total.response), ("service time", 2, "dash", total.service))
+    return [
+        {"label": label, "colour": colour, "style": style, "points": curve_of(times)}
+        for label, colour, style, times in shown
+        if times.count
+    ]
+
+
+def _text(text: str) -> str:
+    """What came from a server or a scenario, fit to be shown: no control characters, and not without end."""
+    return cut("\n".join(visible_lines(text)), MOST_TEXT_CHARACTERS)
 
 
 def _worker(run: Run, worker: WorkerTotals) -> dict[str, Any]:
