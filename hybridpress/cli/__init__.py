@@ -17,6 +17,7 @@ COMMANDS = {
     "search": "Find the highest QPS that keeps the objectives.",
     "ui": "Open a page on which runs are started, followed and changed.",
     "ctl": "Change a run while it runs, or ask where it is.",
+    "report": "Make outputs from a result file.",
     "target": "Serve known answers over HTTP, to shoot at.",
     "demo": "Start the target, press it for some seconds, print the summary.",
     "init": "Write a scenario to start from.",

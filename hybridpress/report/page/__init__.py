@@ -1,6 +1,6 @@
 """Results as pages: one HTML file each, with all that it needs, that opens without a network.
 
-Charts, tables and colours are scripts and styles of our own beside this file; `document` puts them and the data together.
+Charts, tables and colours are scripts and styles of our own beside this file; `document` puts them and the data in one.
 """
 
 from hybridpress.report.page.compare import comparison_page

@@ -12,7 +12,7 @@
 //   concurrency  at_s, in_flight                                    errors    at_s, failed, dropped, errors ({kind: n} a second)
 //   cpu          at_s, cpu_pct                                      lag       at_s, loop_lag_p99_ms, lateness_p99_ms
 //
-// heat takes { x, bins, per_decade, span_s } (see shapes.js; report/page/data.py makes them of histograms), curve a list
+// heat takes { x, bins, span_s } (see shapes.js; report/page/data.py makes them of histograms), curve a list
 // of { label, points: [[percent, ms], …] }. A second is a number of its list; what was not measured is null.
 "use strict";
 (() => {
@@ -36,7 +36,7 @@
     const update = chart.update.bind(chart);
     chart.update = (data) => {
       const x = data.seconds.at_s ?? [];
-      const series = pick(data.seconds, x).filter(({ y, mustShow }) => y && (mustShow || y.some((value) => value !== null)));
+      const series = pick(data.seconds, x).filter(({ y }) => y && y.some((value) => value !== null && value !== undefined));
       update({ series: series.map((one) => ({ x, ...one })), marks: marks(data.events) });
     };
     return chart;
@@ -79,12 +79,12 @@
       });
       const sum = (list) => list.reduce((all, value) => all + value, 0);
       const found = [...kinds].sort((a, b) => sum(b[1]) - sum(a[1])).map(([kind, y], k) => ({ label: kind, y, colour: [1, 4, 3, 6, 0, 2, 7][k % 7], style: "bar" }));
-      if (isAnyAboveZero(seconds.failed) || !found.length) {
-        found.push({ label: "failed iterations", y: seconds.failed ?? [], colour: found.length ? 5 : 1, style: found.length ? "line" : "bar", mustShow: true });
+      if (isAnyAboveZero(seconds.failed)) {
+        found.push({ label: "failed iterations", y: seconds.failed, colour: found.length ? 5 : 1, style: found.length ? "line" : "bar" });
       }
       if (isAnyAboveZero(seconds.dropped)) found.push({ label: "dropped", y: seconds.dropped, colour: 3, style: "dash" });
       return found;
-    }, { title: "Errors over time", y: { label: "a second", unit: "count" } });
+    }, { title: "Errors over time", y: { label: "errors a second", unit: "count" }, empty: "no errors" });
 
   /** CPU of the workers, the mean over them. */
   hp.cpu = (host, options = {}) =>

@@ -70,5 +70,5 @@
       rows: data.differing,
     });
   }
-  hp.contents(document.querySelector("nav"), main);
+  hp.contents(document.querySelector("nav > div"), main);
 })();

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hybridpress import __version__
+from hybridpress.config.secrets import masked
 from hybridpress.metrics.result import Result
-from hybridpress.report.page.data import each_of, percent_of, response_curve, row_of, seconds_of, told_settings
+from hybridpress.report.page.data import percent_of, response_curve, row_of, seconds_of, told_setting
 from hybridpress.report.page.document import document
-from hybridpress.report.secrets import masked
 
 
 def comparison_page(results: Mapping[str, Result], findings: Sequence[str] = ()) -> bytes:
@@ -29,7 +29,7 @@ def _run(label: str, result: Result) -> dict[str, Any]:
     n_ended = result.iterations.completed + result.iterations.failed
     return {
         "label": label,
-        "seconds": seconds_of(result.intervals, each_of(result.intervals)),
+        "seconds": seconds_of(result),
         "points": response_curve(result),
         "row": {
             "label": label,
@@ -60,8 +60,10 @@ def _steps(results: Mapping[str, Result]) -> Iterator[dict[str, Any]]:
 
 
 def _differing(results: Mapping[str, Result]) -> Iterator[dict[str, Any]]:
-    settings = [masked({"scenario": result.scenario, "version": result.version, **result.config}) for result in results.values()]
+    settings = [
+        masked({"scenario": result.scenario, "version": result.version, **result.config}) for result in results.values()
+    ]
     for name in dict.fromkeys(name for found in settings for name in found):
-        values = [told_settings(found, name) for found in settings]
+        values = [told_setting(name, found.get(name)) for found in settings]
         if len(set(values)) > 1:
             yield {"name": name, **{f"v{k}": value for k, value in enumerate(values)}}

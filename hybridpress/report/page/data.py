@@ -3,40 +3,61 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hybridpress.metrics.histogram import Histogram, highest_us
+from hybridpress.config import knobs_by_name
+from hybridpress.config.secrets import masked_url
+from hybridpress.metrics.histogram import Histogram, coarse_places
 from hybridpress.metrics.result import PERCENTS, IntervalResult, Result, Times
+from hybridpress.units import format_bytes, format_count, format_span
 
 MOST_SECONDS = 7_200
 """Of a longer run several seconds are one point."""
 MOST_COLUMNS = 300
 """How many columns a heat map has at most."""
-PER_DECADE = 16
-"""How many rows of a heat map a time and ten times that time are apart: 15 % each."""
+HEAT_BITS = 3
+"""The rows of a heat map tell so many leading bits of a time apart: four rows for each power of two, 14 to 25 % high.
+Each is a union of a histogram's places, also of one that was kept coarse: nothing falls between two rows.
+"""
 POINTS_A_NINE = 24
 """How many points a curve has up to 90 %, from there to 99 %, and so on."""
 
+LEAST_S = 0.5
+"""Of the second in which the load ends, rates are told if it lasted that long."""
+
 _RATES = ("started", "completed", "failed", "dropped")
 _PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p99_ms": 99.0}
+_OF_THE_LOAD = ("started", "dropped", "target_qps", "cpu_pct", "loop_lag_p99_ms", "lateness_p99_ms")
 _WORST = ("max_ms", "cpu_pct", "loop_lag_p99_ms", "lateness_p99_ms")
 
 
-def seconds_of(intervals: Sequence[IntervalResult], each: int = 1) -> dict[str, list[Any]]:
-    """A list for each field of *intervals* that charts take. *each* so many seconds are one point then: rates are their
-    mean, percentiles those of all their iterations, where the intervals have histograms.
+def seconds_of(result: Result) -> dict[str, list[Any]]:
+    """A list for each field of the intervals that charts take. Of a long run some seconds are one point: rates are
+    their mean, percentiles those of all their iterations. In the seconds after the load, in which the last replies
+    come, nothing is planned or started, and the generator has nothing to do.
     """
-    groups = [intervals[k : k + each] for k in range(0, len(intervals), each)]
+    each = each_of(result.intervals)
+    groups = [result.intervals[k : k + each] for k in range(0, len(result.intervals), each)]
     names = ("at_s", *_RATES, "target_qps", "in_flight", "mean_ms", *_PERCENTILES, *_WORST)
-    points = [_point(group) for group in groups]
+    points = [_cut(_point(group), result.duration_s) for group in groups]
     found: dict[str, list[Any]] = {name: [_rounded(point.get(name)) for point in points] for name in names}
     found["errors"] = [point["errors"] for point in points]
     return {name: values for name, values in found.items() if any(value not in (None, {}) for value in values)}
+
+
+def _cut(point: dict[str, Any], load_s: float) -> dict[str, Any]:
+    """*point* without what says nothing because the load had ended."""
+    length_s = load_s - point["at_s"]
+    if length_s <= 0:
+        return point | dict.fromkeys(_OF_THE_LOAD)
+    if length_s >= 1:
+        return point
+    # A rate over a small part of a second says little, except where there is nothing else.
+    is_told = length_s >= LEAST_S or not point["at_s"]
+    return point | {name: point[name] / length_s if is_told else None for name in _RATES}
 
 
 def _point(group: Sequence[IntervalResult]) -> dict[str, Any]:
@@ -87,34 +108,19 @@ def heat_of(intervals: Sequence[IntervalResult]) -> dict[str, Any] | None:
     return {
         "x": [group[0].at_s for group in groups],
         "bins": [heat_bins(_merged(group)) for group in groups],
-        "per_decade": PER_DECADE,
         "span_s": each,
     }
 
 
 def heat_bins(histogram: Histogram) -> list[int]:
-    """One column of a heat map: bin, count, bin, count, …; bin b begins at 10 ** (b / PER_DECADE) µs."""
+    """One column of a heat map: bin, count, bin, count, …; shapes.js says which times a bin holds."""
     places, counts = histogram.places()
     if not len(places):
         return []
-    bins = _bins()[places]
+    bins = coarse_places(HEAT_BITS)[places]
     starts = np.flatnonzero(np.diff(bins, prepend=-1))
     sums = np.add.reduceat(counts, starts)
     return [int(number) for pair in zip(bins[starts], sums, strict=True) for number in pair]
-
-
-@cache
-def _bins() -> NDArray[np.int64]:
-    """For each place of a histogram its row in a heat map."""
-    n_places = 1 + int(_last_place())
-    highest = np.array([max(highest_us(place), 1) for place in range(n_places)], dtype=np.float64)
-    return np.floor(PER_DECADE * np.log10(highest)).astype(np.int64)
-
-
-def _last_place() -> int:
-    from hybridpress.metrics.histogram import HIGHEST_NS, place_of
-
-    return int(place_of(np.array([HIGHEST_NS // 1_000]))[0])
 
 
 def curve_of(histogram: Histogram) -> list[tuple[float, float]]:
@@ -161,7 +167,9 @@ def curves_of(result: Result) -> list[dict[str, Any]]:
         points = curve_of(Histogram.decode(text)) if text else curve_of_times(times)
         found.append((label, colour, points))
     styles = {"response time": "line", "service time": "dash", "lateness": "dot"}
-    return [{"label": name, "colour": n, "style": styles[name], "points": points} for name, n, points in found if points]
+    return [
+        {"label": name, "colour": n, "style": styles[name], "points": points} for name, n, points in found if points
+    ]
 
 
 def row_of(times: Times) -> dict[str, float | None]:
@@ -184,15 +192,25 @@ def _rounded(value: Any) -> Any:
     return _short(value) if isinstance(value, float) else value
 
 
-def told_settings(settings: Mapping[str, Any], name: str) -> str:
-    """The value of setting *name* in words."""
-    value = settings.get(name)
+def told_setting(name: str, value: Any) -> str:
+    """The value of setting *name* in words, with its unit."""
     if value is None or value in ([], {}, ""):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return "\n".join(f"{key}={item}" for key, item in value.items())
+        return "\n".join(f"{key}={told_setting('', item)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(str(item) for item in value)
-    return str(value)
+        return "\n".join(told_setting("", item) for item in value)
+    if isinstance(value, int | float):
+        knob = knobs_by_name().get(name)
+        return _WITH_UNIT.get(knob.metavar if knob else "", format_count)(value)
+    return masked_url(str(value))
+
+
+_WITH_UNIT: dict[str, Callable[[float], str]] = {
+    "TIME": format_span,
+    "RATE": lambda rate: f"{format_count(rate)}/s",
+    "SIZE": format_bytes,
+    "N": str,
+}

@@ -1,6 +1,6 @@
 """One HTML document of scripts, styles and data: what may run in it, and how data gets in without running.
 
-The data stands in a script element that no browser runs, without a "<" in it, and our scripts show it as text. The policy
+The data stands in a script element that no browser runs, without a "<" in it; our scripts show it as text. The policy
 (Content-Security-Policy) lets nothing run and nothing load but the very scripts and styles that are written in.
 """
 
@@ -22,7 +22,13 @@ CHARTS = ("words.js", "frame.js", "shapes.js", "charts.js", "tables.js", "theme.
 """The scripts of charts and tables, in the order in which they are loaded; charts.js says how they are used."""
 CHART_STYLES = ("charts.css",)
 
-_UNSAFE = {b"<": b"\\u003c", b">": b"\\u003e", b"&": b"\\u0026", "\u2028".encode(): b"\\u2028", "\u2029".encode(): b"\\u2029"}
+_UNSAFE = {
+    b"<": b"\\u003c",
+    b">": b"\\u003e",
+    b"&": b"\\u0026",
+    "\u2028".encode(): b"\\u2028",
+    "\u2029".encode(): b"\\u2029",
+}
 _INTEGERS = range(-(2**53), 2**53 + 1)
 """What a script reads of a number without rounding it."""
 

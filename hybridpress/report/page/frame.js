@@ -209,7 +209,7 @@
       let [low, high] = isLog ? [seen.lowest, seen.y[1]] : seen.y;
       if (isLog) [low, high] = [low / 1.08, Math.max(high, low * 1.5) * 1.08];
       const { unit, factor } = UNITS[y.unit].of(isLog ? Math.sqrt(low * high) * 10 : high);
-      const most = Math.max(Math.floor(height / 42), 2);
+      const most = Math.max(Math.floor(height / (isLog ? 24 : 42)), 2);
       let ticks = isLog ? logTicks(low * factor, high * factor, most) : linearTicks(low * factor, high * factor, most);
       if (!isLog && ticks.length > 1) {
         // The last tick closes the frame.
@@ -241,7 +241,7 @@
         const place = at.y(tick / factor);
         if (place < top - 1 || place > at.bottom + 1) return;
         grid.append(
-          hp.svg("line", { x1: left, x2: left + inner.width, y1: place, y2: place, class: "hp-grid" }),
+          hp.svg("line", { x1: left, x2: left + inner.width, y1: place, y2: place, class: "hp-gridline" }),
           hp.svg("text", { x: left - 7, y: place + 4, "text-anchor": "end" }, texts[k]),
         );
       });

@@ -32,7 +32,7 @@
       });
     }
     const times = data.times[0];
-    const off = qps.error_pct === null ? "unpaced" : `of ${hp.count(qps.target)}/s planned (${qps.error_pct > 0 ? "+" : ""}${(qps.error_pct + 0).toFixed(2)} %)`;
+    const off = qps.error_pct === null ? "unpaced" : `of ${hp.count(qps.target)}/s planned, ${qps.error_pct > 0 ? "+" : ""}${(Math.round(qps.error_pct * 100) / 100 + 0).toFixed(2)}\u00a0%`;
     hp.tiles(host, [
       { label: "QPS", value: `${hp.count(Math.round(qps.achieved * 10) / 10)}/s`, note: off },
       { label: "iterations started", value: hp.count(iterations.started), note: iterations.planned === null ? `${hp.count(iterations.completed)} completed` : `of ${hp.count(iterations.planned)} planned` },
@@ -57,7 +57,7 @@
     draw(hp.throughput(grid, { group }));
     draw(hp.latency(grid, { group }));
     if (data.heat) hp.heat(grid, { group, height: 280 }).update(data.heat);
-    draw(hp.errors(grid, { group, height: data.heat ? 280 : 240, empty: "no errors" }));
+    draw(hp.errors(grid, { group, height: data.heat ? 280 : 240 }));
     draw(hp.concurrency(grid, { group }));
     if (data.each_s > 1) host.append(element("p", { className: "hp-note", textContent: `Each point is ${data.each_s} s: rates are their mean, percentiles those of all of their iterations.` }));
   };
@@ -161,7 +161,7 @@
     hp.table(hp.card(host), {
       caption: "Workers",
       columns: [
-        { key: "id", label: "worker", kind: "count" },
+        { key: "id", label: "worker", kind: "text" },
         { key: "pid", label: "process", kind: "text" },
         { key: "started", label: "started", kind: "count" },
         { key: "cpu_pct", label: "CPU, of a core", kind: "percent" },
@@ -181,5 +181,5 @@
   details();
   generator();
   hp.facts(hp.card(hp.section(main, "settings", "Settings and versions")), data.settings);
-  hp.contents(document.querySelector("nav"), main);
+  hp.contents(document.querySelector("nav > div"), main);
 })();

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hybridpress.config import GROUPS, knobs_of
+from hybridpress.config.secrets import masked, masked_url
 from hybridpress.metrics.result import CpuTierResult, Result
 from hybridpress.report.page.data import (
     curves_of,
@@ -14,10 +15,9 @@ from hybridpress.report.page.data import (
     percent_of,
     row_of,
     seconds_of,
-    told_settings,
+    told_setting,
 )
 from hybridpress.report.page.document import document
-from hybridpress.report.secrets import masked
 from hybridpress.units import format_count, format_ms
 
 
@@ -32,7 +32,6 @@ def _name(scenario: str) -> str:
 
 
 def _data(result: Result) -> dict[str, Any]:
-    each = each_of(result.intervals)
     is_paced = result.qps.target is not None
     return {
         "title": _name(result.scenario),
@@ -58,8 +57,8 @@ def _data(result: Result) -> dict[str, Any]:
             )
             if is_shown
         ],
-        "seconds": seconds_of(result.intervals, each),
-        "each_s": each,
+        "seconds": seconds_of(result),
+        "each_s": each_of(result.intervals),
         "heat": heat_of(result.intervals),
         "curves": curves_of(result),
         "steps": list(_steps(result)),
@@ -132,11 +131,11 @@ def _errors(result: Result) -> Iterator[dict[str, Any]]:
         says_nothing_new = error.example.strip() in ("", error.message, f"{error.kind}: {error.message}")
         yield {
             "kind": error.kind,
-            "message": masked(error.message),
+            "message": masked_url(error.message),
             "count": error.count,
             "share_pct": percent_of(error.count, n_errors),
             "first_at_s": error.first_at_s,
-            "example": "" if says_nothing_new else masked(error.example),
+            "example": "" if says_nothing_new else masked_url(error.example),
         }
 
 
@@ -189,9 +188,11 @@ def _settings(result: Result) -> list[dict[str, Any]]:
         knobs = [knob for knob in knobs_of(group).values() if knob.name in settings]
         known |= {knob.name for knob in knobs}
         if knobs:
-            groups.append({"title": title, "rows": [(knob.flag, told_settings(settings, knob.name)) for knob in knobs]})
+            groups.append(
+                {"title": title, "rows": [(knob.flag, told_setting(knob.name, settings[knob.name])) for knob in knobs]}
+            )
     rest = [name for name in settings if name not in known]
     if rest:
-        groups.append({"title": "Others", "rows": [(name, told_settings(settings, name)) for name in rest]})
+        groups.append({"title": "Others", "rows": [(name, told_setting(name, settings[name])) for name in rest]})
     groups.append({"title": "Versions", "rows": [("hybridpress", result.version), ("result", result.schema)]})
     return groups

@@ -188,7 +188,8 @@
 
   /**
    * A heat map on a log axis of times. data: { x: [start of each column], bins: [[bin, count, bin, count, …]] (a list a
-   * column), per_decade, span_s }: bin b holds times from 10 ** (b / per_decade) µs up to those of b + 1.
+   * column), span_s: length of a column }. A bin is the place of a time in a histogram that tells apart its three leading
+   * bits: bin b of 0 to 7 holds times of b µs, and each power of two above has four.
    */
   hp.Heat = class extends hp.Frame {
     #columns = [];
@@ -210,7 +211,8 @@
     }
 
     #edge(bin) {
-      return 10 ** (bin / this.data.per_decade - 3);
+      const shift = Math.max((bin >> 2) - 1, 0);
+      return Math.max((bin - 4 * shift) * 2 ** shift, 0.5) / 1e3;
     }
 
     #level(count) {

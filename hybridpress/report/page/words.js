@@ -4,6 +4,7 @@
 globalThis.hybridpress ??= {};
 (() => {
   const hp = globalThis.hybridpress;
+  // Numbers and their units stay in one line: the space between them is one that does not break.
   const NONE = "–";
   const isMissing = (value) => value === null || value === undefined || Number.isNaN(value);
   const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
@@ -17,13 +18,13 @@ globalThis.hybridpress ??= {};
     for (const [factor, unit] of [[1e3, "µs"], [1, "ms"], [1e-3, "s"]]) {
       const scaled = value * factor;
       if (scaled < 999.5 || unit === "s") {
-        return `${scaled.toFixed(scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0)} ${unit}`;
+        return `${scaled.toFixed(scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0)}\u00a0${unit}`;
       }
     }
     return NONE;
   };
 
-  hp.percent = (value) => (isMissing(value) ? NONE : `${whole.format(value)} %`);
+  hp.percent = (value) => (isMissing(value) ? NONE : `${whole.format(value)}\u00a0%`);
 
   hp.bytes = (value) => {
     if (isMissing(value)) return NONE;
@@ -33,7 +34,7 @@ globalThis.hybridpress ??= {};
       value /= 1024;
       k += 1;
     }
-    return `${value.toFixed(k === 0 ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0)} ${units[k]}`;
+    return `${value.toFixed(k === 0 ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0)}\u00a0${units[k]}`;
   };
 
   /** Seconds since the start: 5 → "5 s", 65 → "1:05", 3700 → "1:01:40". */
