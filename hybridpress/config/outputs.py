@@ -26,6 +26,15 @@ class OutputSettings:
             "one of its own",
         ),
     )
+    no_color: bool = knob(
+        False,
+        Knob(
+            "no_color",
+            parse_flag,
+            "No colours and nothing that is redrawn: a line a second. So it is where NO_COLOR is set, too.",
+            is_flag=True,
+        ),
+    )
     quiet: bool = knob(
         False, Knob("quiet", parse_flag, "Print neither progress nor summary, only errors.", is_flag=True)
     )

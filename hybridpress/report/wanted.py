@@ -9,7 +9,7 @@ from hybridpress.report.terminal import Terminal
 
 def outputs_of(config: RunConfig) -> list[Output]:
     """All outputs that *config* asks for. Each is imported only if it is."""
-    outputs: list[Output] = [Terminal(config)]
+    outputs: list[Output] = []
     if config.json is not None:
         from hybridpress.report.json import JsonFile
 
@@ -18,4 +18,5 @@ def outputs_of(config: RunConfig) -> list[Output]:
         from hybridpress.report.page import HtmlFile
 
         outputs.append(HtmlFile(config.html))
-    return outputs
+    # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
+    return [*outputs, Terminal(config)]
