@@ -67,6 +67,7 @@ class RunFacts:
     conditions: Conditions
     n_cpu_workers_lost: int = 0
     events: list[EventResult] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
@@ -174,6 +175,7 @@ def summarize(facts: RunFacts) -> Result:
         ),
         events=facts.events,
         histograms=_histograms(facts),
+        versions=facts.versions,
     )
 
 
