@@ -134,7 +134,7 @@ def _outputs_of(config: RunConfig) -> list[Output]:
     if config.ui is not None:
         from hybridpress.web.output import LivePage
 
-        outputs.append(LivePage(config))
+        outputs.insert(-1, LivePage(config))  # before the terminal, which may have to wait
     return outputs
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hybridpress.config import Knob, knobs_by_name
+from hybridpress.config.secrets import masked, masked_url
 from hybridpress.errors import UsageError
-from hybridpress.report.secrets import masked
 
 MAIN = ("host", "qps", "concurrent", "processes", "duration", "stage")
 MORE = (
@@ -23,7 +23,7 @@ MOST_CHARACTERS = 2_000
 
 def is_secret(name: str, value: Any) -> bool:
     """Whether a setting may be one that is not for all who see the page: parameters, and a URL with a password."""
-    return name == "param" or masked(value) != value
+    return name == "param" or masked_url(str(value)) != str(value)
 
 
 def fields(chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -81,8 +81,8 @@ def shown(word: str) -> str:
     flag, equals, value = word.partition("=")
     if flag == "--param":
         name, _, text = value.partition("=")
-        return f"{flag}{equals}{name}={masked(text, name)}"
-    return f"{flag}{equals}{masked(value)}"
+        return f"{flag}{equals}{name}={masked({name: text})[name]}"
+    return f"{flag}{equals}{masked_url(value)}"
 
 
 def _several(knob: Knob, value: Any) -> list[str]:

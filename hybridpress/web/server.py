@@ -22,7 +22,7 @@ from hybridpress.web.guard import MOST_BODY_BYTES, Guard, refused
 from hybridpress.web.story import Story
 
 _STATIC = Path(__file__).parent / "static"
-_SCRIPTS = ("live.js", "controls.js", "form.js", "views.js")
+_SCRIPTS = ("controls.js", "form.js", "views.js", "live.js")
 _COMMANDS = {"qps": True, "slots": True, "pause": False, "resume": False, "stop": False}
 """What may be asked of a run, and whether it takes a value."""
 _VALUE = re.compile(r"[+-]?[\w./%]{1,20}")

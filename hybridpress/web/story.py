@@ -6,6 +6,7 @@ it and when they get coarser; then "second" each second, "status" some times a s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,10 +17,10 @@ from hybridpress.metrics.news import Moment, Status
 from hybridpress.metrics.result import EventResult, IntervalResult, ReasonResult, Result
 from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.verdict import Verdict
-from hybridpress.report.page.data import PER_DECADE, curve_of
+from hybridpress.report.page.data import curve_of
 from hybridpress.report.page.document import clean
+from hybridpress.report.progress import load_in_words
 from hybridpress.report.safe import cut, visible, visible_lines
-from hybridpress.report.terminal import load_in_words
 from hybridpress.web.history import History, Point, percentiles_ms
 from hybridpress.web.hub import Hub
 
@@ -27,7 +28,6 @@ MOST_EVENTS = 500
 MOST_ERRORS = 50
 MOST_STEPS = 200
 MOST_TEXT_CHARACTERS = 2_000
-N_PLAN_POINTS = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +37,22 @@ class Facts:
     scenario: str
     load: str
     """In words: "500/s over 20 slots in 2 processes for 10s"."""
-    stages: list[str]
+    stages: list[dict[str, Any]]
+    """What each is in words, and when it ends: None, never."""
     settings: dict[str, Any]
     is_paced: bool
     length_s: float | None
     """How long it is to last, if that is known."""
-    plan: list[tuple[float, float]]
-    """The rate over time, as it is wanted before anybody changes it: seconds and rates."""
 
     @classmethod
     def of(cls, config: RunConfig) -> Facts:
         profile, length_s = config.profile, config.duration_s
         if config.iterations is not None and config.qps and not config.stages:
             length_s = config.iterations / config.qps
-        plan = []
-        if profile is not None and length_s is not None:
-            plan = [
-                (length_s * k / N_PLAN_POINTS, profile.rate(length_s * k / N_PLAN_POINTS))
-                for k in range(N_PLAN_POINTS + 1)
-            ]
-        stages = [stage.describe() for stage in profile.stages] if profile is not None else []
+        stages, end_s = [], 0.0
+        for stage in profile.stages if profile is not None else ():
+            end_s += stage.duration_s
+            stages.append({"text": stage.describe(), "ends_s": end_s if math.isfinite(end_s) else None})
         return cls(
             scenario=config.scenario,
             load=load_in_words(config),
@@ -66,7 +62,6 @@ class Facts:
             },
             is_paced=config.is_paced,
             length_s=length_s,
-            plan=plan,
         )
 
 
@@ -157,7 +152,7 @@ class Story:
         assert self.run is not None
         history = self.run.history
         points = [point.shown() for point in history.points]
-        return {"span_s": history.span_s, "per_decade": PER_DECADE, "points": points}
+        return {"span_s": history.span_s, "points": points}
 
     def _set_state(self, run: Run, state: str) -> None:
         if run.state not in {state, "over"}:
