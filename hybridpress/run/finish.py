@@ -69,6 +69,7 @@ def facts_of(cast: Cast, n_words: int, state: RunState) -> RunFacts:
         n_lost=state.n_lost,
         total=state.total,
         seconds=state.seconds,
+        most_started=state.seconds.most_started,
         workers=state.workers,
         conditions=replace(state.conditions(), cpu_tier=_cpu_tier(config, cast.shape, state)),
         n_cpu_workers_lost=state.n_cpu_workers_lost,
