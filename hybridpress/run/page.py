@@ -31,7 +31,7 @@ def serve_page(press: Press, scenarios: Sequence[str], flags: Mapping[str, Any],
     chosen = _chosen(layers_of(press, flags))
     in_form = {name: value for name, value in chosen.items() if name in form.NAMES and not form.is_secret(name, value)}
     always = {name: value for name, value in flags.items() if name not in {*in_form, "ui", "ui_stay", "quiet"}}
-    uvloop.run(Runs(scenarios, form.words(always), say).serve(config.ui or PAGE, form.fields(in_form)))
+    uvloop.run(Runs(scenarios, form.words(always), say).serve(config.ui or PAGE, config.scenario, form.fields(in_form)))
 
 
 def _chosen(layers: Sequence[Layer]) -> dict[str, Any]:

@@ -39,8 +39,8 @@ class Runs:
         self._following: asyncio.Task[None] | None = None
         self._is_ending = False
 
-    async def serve(self, address: str, form: list[dict[str, Any]]) -> None:
-        """Serve the page at *address* until Ctrl-C; one that comes while a run goes on ends that run first.
+    async def serve(self, address: str, scenario: str, form: list[dict[str, Any]]) -> None:
+        """Serve the page of *scenario* at *address* until Ctrl-C, which ends the run that is under way first.
 
         Raises:
             UsageError: it cannot listen there.
@@ -51,7 +51,7 @@ class Runs:
             loop.add_signal_handler(number, self._interrupted, ended)
         with listen(address) as listening:
             access = access_of(listening, address)
-            self._server = Server(access, form=form)
+            self._server = Server(access, scenario=scenario, form=form)
             await self._server.open(listening, Steering(self._ask, self._start))
             self._say(f"the page is at {url_of(listening, access)}; Ctrl-C ends it")
             await ended.wait()
@@ -130,6 +130,6 @@ def _mistakes_in(complaint: str, exit_code: int) -> list[str]:
     """What the command said was wrong; of one that ended otherwise than it should, all that it said."""
     said = [part.strip() for part in f"\n{complaint}".split(f"\n{_MARK}")]
     mistakes = [part for part in said[1:] if part]
-    if not mistakes and exit_code not in (0, 3, 99, 130):
+    if not mistakes and exit_code not in (0, 3, 99, 130, -signal.SIGINT):
         mistakes = [said[0] or f"the process of the run ended with exit code {exit_code}"]
     return mistakes

@@ -43,8 +43,8 @@ class Steering:
 class Server:
     """Serves a story to all who may read it, and lets them steer."""
 
-    def __init__(self, access: Access, *, form: list[dict[str, Any]] | None = None) -> None:
-        self.story = Story(form)
+    def __init__(self, access: Access, *, scenario: str = "", form: list[dict[str, Any]] | None = None) -> None:
+        self.story = Story(scenario, form)
         self.hub = self.story.hub
         self._steering: Steering | None = None
         app = web.Application(client_max_size=MOST_BODY_BYTES)

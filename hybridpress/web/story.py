@@ -24,6 +24,8 @@ from hybridpress.report.safe import cut, visible, visible_lines
 from hybridpress.web.history import History, Point, percentiles_ms
 from hybridpress.web.hub import Hub
 
+_NOT_SHOWN = frozenset({"ui", "ui_stay", "quiet"})
+
 MOST_EVENTS = 500
 MOST_ERRORS = 50
 MOST_STEPS = 200
@@ -40,6 +42,7 @@ class Facts:
     stages: list[dict[str, Any]]
     """What each is in words, and when it ends: None, never."""
     settings: dict[str, Any]
+    """Those that are not as they usually are."""
     is_paced: bool
     length_s: float | None
     """How long it is to last, if that is known."""
@@ -53,13 +56,13 @@ class Facts:
         for stage in profile.stages if profile is not None else ():
             end_s += stage.duration_s
             stages.append({"text": stage.describe(), "ends_s": end_s if math.isfinite(end_s) else None})
+        usual = RunConfig.build(config.scenario, []).as_settings()
+        settings = {name: value for name, value in config.as_settings().items() if value != usual.get(name)}
         return cls(
             scenario=config.scenario,
             load=load_in_words(config),
             stages=stages,
-            settings={
-                name: value for name, value in config.as_settings().items() if value not in (None, [], {}, False)
-            },
+            settings={name: value for name, value in settings.items() if name not in _NOT_SHOWN},
             is_paced=config.is_paced,
             length_s=length_s,
         )
@@ -90,8 +93,11 @@ class Run:
 class Story:
     """All that viewers are told; `hub` has them."""
 
-    def __init__(self, form: list[dict[str, Any]] | None = None) -> None:
-        """*form* is what may be set before a run is started from the page; None: none can be."""
+    def __init__(self, scenario: str = "", form: list[dict[str, Any]] | None = None) -> None:
+        """*scenario* is what runs are of, where that is known before the first; *form* what may be set before one is
+        started from the page. None: none can be.
+        """
+        self._scenario = scenario
         self.hub = Hub(self.so_far)
         self._tell = self.hub.tell
         self._form = form
@@ -131,6 +137,7 @@ class Story:
     def _page(self) -> dict[str, Any]:
         run = self.run
         return {
+            "scenario": _text(self._scenario),
             "can_start": self._form is not None,
             "form": self._form,
             "is_closing": self.is_closing,

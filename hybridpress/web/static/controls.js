@@ -73,7 +73,7 @@
         Object.assign(this.slider, { min: step, max: this.#ceiling, step });
         this.slider.value = value;
         this.#tell();
-        if (document.activeElement !== this.field) this.field.value = Math.round(value * 1000) / 1000;
+        if (document.activeElement !== this.field) this.field.value = Number(value.toPrecision(value >= 1000 ? Math.ceil(Math.log10(value)) : 4));
       }
     }
 
@@ -141,7 +141,8 @@
         case "starting": return run.told || "starting";
         case "draining": return run.told || "the load is over";
         case "over": return run.mistakes.length ? "the run ended with a complaint" : run.result ? `the run is over; verdict: ${run.result.verdict}` : "the run is over";
-        default: return run.state;
+        case "paused": return "paused: nothing is started, and the plan's time stands still";
+        default: return run.facts ? `pressing: ${run.facts.load}` : "pressing";
       }
     };
 

@@ -35,9 +35,10 @@
 
   const title = () => {
     const facts = page.run?.facts;
-    const name = facts ? facts.scenario.split(":").at(-1) : page.scenario;
+    const scenario = facts?.scenario ?? page.scenario;
+    const name = scenario.split(":").at(-1);
     document.querySelector("h1").textContent = name || "hybridpress";
-    document.getElementById("subtitle").textContent = facts ? [facts.scenario, facts.settings.host].filter(Boolean).join("  ·  ") : "hybridpress";
+    document.getElementById("subtitle").textContent = [scenario, facts?.settings.host].filter(Boolean).join("  ·  ") || "hybridpress";
     const rate = page.run && page.run.state !== "over" && status?.qps ? `${hp.count(Math.round(status.qps))}/s ` : "";
     document.title = `${rate}${page.run?.state ?? "idle"} · ${name || "hybridpress"}`;
   };

@@ -86,7 +86,7 @@
 
     constructor(main) {
       this.main = main;
-      const now = hp.section(main, "now", "Now");
+      const now = (this.now = hp.section(main, "now", "Now"));
       this.verdict = element("div");
       this.tiles = element("div");
       now.append(this.verdict, this.tiles);
@@ -123,7 +123,10 @@
       this.#page = page;
       const { run } = page;
       if (JSON.stringify(run.facts) !== before) this.#showPlan(run);
+      this.now.querySelector("h2").textContent = run.state === "over" ? "The whole run" : "Now";
       this.#showVerdict();
+      this.#showTiles();
+      this.#markStage();
     }
 
     history({ span_s: span, points }) {
@@ -191,12 +194,12 @@
       const ended = total ? total.completed + total.failed : 0;
       const tiles = [
         result
-          ? { label: "QPS, of the whole run", value: `${hp.count(Math.round(result.qps.achieved * 10) / 10)}/s`, note: result.qps.target === null ? "unpaced" : `of ${hp.count(Math.round(result.qps.target * 10) / 10)}/s asked` }
-          : { label: "QPS, last second", value: point ? `${hp.count(Math.round(point.started))}/s` : "–", note: status.qps === undefined ? "" : asked },
+          ? { label: "QPS", value: `${hp.count(Math.round(result.qps.achieved * 10) / 10)}/s`, note: result.qps.target === null ? "unpaced" : `of ${hp.count(Math.round(result.qps.target * 10) / 10)}/s asked` }
+          : { label: "QPS", value: point ? `${hp.count(Math.round(point.started))}/s` : "–", note: status.qps === undefined ? "" : asked },
         { label: "iterations started", value: hp.count(status.started), note: total ? `${hp.count(total.completed)} completed` : "" },
         { label: "in flight", value: hp.count(status.in_flight), note: status.slots === undefined ? "" : `of ${hp.count(status.slots)} slots${status.backlog ? `, ${hp.count(status.backlog)} wait` : ""}` },
-        { label: result ? "response time p50" : "response time p50, last second", value: hp.ms(result ? total?.p50_ms : point?.p50_ms), note: total && !result ? `${hp.ms(total.p50_ms)} so far` : "" },
-        { label: result ? "response time p99" : "response time p99, last second", value: hp.ms(result ? total?.p99_ms : point?.p99_ms), note: total ? (result ? `max ${hp.ms(total.max_ms)}` : `${hp.ms(total.p99_ms)} so far`) : "" },
+        { label: "response time p50", value: hp.ms(result ? total?.p50_ms : point?.p50_ms), note: total && !result ? `${hp.ms(total.p50_ms)} over the run` : "" },
+        { label: "response time p99", value: hp.ms(result ? total?.p99_ms : point?.p99_ms), note: total ? (result ? `max ${hp.ms(total.max_ms)}` : `${hp.ms(total.p99_ms)} over the run`) : "" },
         { label: "failed", value: hp.percent(share(total?.failed ?? 0, ended)), note: total ? `${hp.count(total.failed)} iterations` : "", tone: total?.failed ? "hp-bad" : "" },
         ...(total?.dropped ? [{ label: "dropped", value: hp.count(total.dropped), note: "due, and never started", tone: "hp-warn" }] : []),
       ];
@@ -232,7 +235,7 @@
     #markStage() {
       const isChanged = this.#events.some(({ kind }) => kind === "control");
       const isUnderWay = this.#page?.run.state === "pressing" && !isChanged;
-      const now = isUnderWay ? this.stages?.find(({ end }) => end === null || this.#status.elapsed_s < end) : null;
+      const now = isUnderWay ? this.stages?.find(({ end }) => end === null || (this.#status?.elapsed_s ?? 0) < end) : null;
       for (const stage of this.stages ?? []) {
         if (stage === now) stage.row.setAttribute("aria-current", "step");
         else stage.row.removeAttribute("aria-current");
