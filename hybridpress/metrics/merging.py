@@ -86,6 +86,7 @@ def merged(results: Sequence[Result]) -> Result:
         ),
         events=sorted((event for result in results for event in result.events), key=lambda event: event.at_s),
         histograms=histograms,
+        versions=_shared([result.versions for result in results]),
     )
 
 
@@ -124,14 +125,14 @@ def _added(values: Iterable[Any]) -> Any:
 
 
 def _config(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found = {}
-    for name, value in configs[0].items():
-        values = [config.get(name) for config in configs]
-        if name in _ADDED_SETTINGS:
-            found[name] = _added(values)
-        elif all(other == value for other in values):
-            found[name] = value
-    return found
+    added = {name: _added(config.get(name) for config in configs) for name in _ADDED_SETTINGS if name in configs[0]}
+    shared = _shared(configs)
+    return {name: added.get(name, shared.get(name)) for name in configs[0] if name in added or name in shared}
+
+
+def _shared(dicts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all of *dicts* agree about."""
+    return {name: value for name, value in dicts[0].items() if all(name in d and d[name] == value for d in dicts)}
 
 
 def _iterations(results: Sequence[Result]) -> Iterations:

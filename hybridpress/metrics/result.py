@@ -295,6 +295,8 @@ class Result:
     search: SearchResult | None = None
     histograms: HistogramsResult | None = None
     """None: read from a file that was written before it had any."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """What it ran with and on: Python, the event loop, the system."""
     schema: str = SCHEMA
 
     @classmethod

@@ -71,6 +71,7 @@ class RunFacts:
     """The most that any second had of those that are kept in longer intervals."""
     events: list[EventResult] = field(default_factory=list)
     thresholds: list[ThresholdResult] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
@@ -179,6 +180,7 @@ def summarize(facts: RunFacts) -> Result:
         thresholds=facts.thresholds,
         events=[*facts.events, *_resent(facts)],
         histograms=_histograms(facts),
+        versions=facts.versions,
     )
 
 

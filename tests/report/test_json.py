@@ -26,7 +26,7 @@ KEYS: dict[str, set[str]] = {
         "schema", "version", "scenario", "config", "started_at", "duration_s", "iterations", "qps",
         "response_time_ms", "service_time_ms", "lateness_ms", "steps", "parts", "checks", "errors", "intervals",
         "workers", "cpu_tier", "generator", "thresholds", "events",
-        "histograms",
+        "histograms", "versions",
     },
     "iterations": {"planned", "started", "completed", "failed", "dropped", "lost", "in_flight_at_end"},
     "qps": {"target", "achieved", "error_pct", "peak"},
