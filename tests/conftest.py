@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -39,8 +40,8 @@ def start_nginx(no_stray_processes: None) -> Iterator[Callable[..., Nginx]]:
     """Starts an nginx of this test's own, with the options of `Nginx`. It ends with the test."""
     with ExitStack() as stack:
 
-        def start(*, processes: int = 1, unix: bool = False, tls: bool = False, extra: str = "") -> Nginx:
-            return stack.enter_context(Nginx(processes=processes, unix=unix, tls=tls, extra=extra))
+        def start(**options: Any) -> Nginx:
+            return stack.enter_context(Nginx(**options))
 
         yield start
 

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 
 from hybridpress.metrics.result import Result
-from hybridpress.report.files import write_file
+from hybridpress.report.files import write_whole
 from hybridpress.report.output import Output
+from hybridpress.report.safe import writable
 
 _IN_A_LINE = orjson.OPT_NON_STR_KEYS
 _OPTIONS = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
@@ -28,12 +29,12 @@ class JsonFile(Output):
 
 
 def write_json(result: Result, path: str) -> None:
-    """Write *result* to *path*, whole or not at all. A number that is not finite is null.
+    """Write *result* to *path*. A number that is not finite is null.
 
     Raises:
         HybridpressError: it cannot be written; the message names *path* and says why.
     """
-    write_file(encode(result), path, "the result")
+    write_whole(encode(result), path)
 
 
 def encode(result: Result) -> bytes:
@@ -53,7 +54,7 @@ def _text(found: dict[str, Any]) -> bytes:
 
 def _lawful(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
+        return writable(value)
     if isinstance(value, int) and value not in _INTEGERS:
         return str(value)
     if isinstance(value, dict):

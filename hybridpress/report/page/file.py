@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hybridpress.metrics.result import Result
-from hybridpress.report.files import write_file
+from hybridpress.report.files import write_whole
 from hybridpress.report.output import Output
 from hybridpress.report.page.report import report_page
 
@@ -26,4 +26,4 @@ def write_page(result: Result, path: str) -> None:
     Raises:
         HybridpressError: it cannot be written; the message names *path* and says why.
     """
-    write_file(report_page(result), path, "the report")
+    write_whole(report_page(result), path, "the report")
