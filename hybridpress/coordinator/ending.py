@@ -6,7 +6,18 @@ from collections.abc import Sequence
 
 from hybridpress.coordinator.course import Course
 from hybridpress.coordinator.tally import Worker
+from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.units import NS_PER_S
+
+OVERDUE_S = 5.0
+"""A worker that has not reported so long after it should have is given up."""
+
+
+def overdue_ns(until_ns: int | None, timeout_s: float, not_before_ns: int | None) -> int | None:
+    """When everybody should long have ended, of a load that ends at *until_ns*; None where nobody knows."""
+    if until_ns is None:
+        return None
+    return max(until_ns + int((CATCH_UP_S + timeout_s + OVERDUE_S) * NS_PER_S), not_before_ns or 0)
 
 
 def end_of_plan_ns(workers: Sequence[Worker], course: Course | None, now_ns: int) -> int:

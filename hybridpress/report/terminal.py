@@ -50,9 +50,8 @@ class Terminal(Output):
         self._config = config
         self._stream = SafeStream(sys.stderr if stream is None else stream)
         self._out = SafeStream(sys.stdout if out is None else out)
-        is_plain = config.no_color or bool(os.environ.get("NO_COLOR"))
-        self._is_live = not is_plain and _is_terminal(self._stream, force_terminal)
-        self._out_is_coloured = not is_plain and _is_terminal(self._out, force_terminal)
+        self._is_live = not config.no_color and _has_colours(self._stream, force_terminal)
+        self._out_is_coloured = not config.no_color and _has_colours(self._out, force_terminal)
         self._screen = Screen(self._stream)
         self._view: View | None = None
         self._has_begun = False
@@ -146,7 +145,10 @@ class Terminal(Output):
         self._stream.flush()
 
 
-def _is_terminal(stream: SafeStream, force: bool | None) -> bool:
+def _has_colours(stream: SafeStream, force: bool | None = None) -> bool:
+    """Whether *stream* is a terminal on which colours are welcome."""
+    if os.environ.get("NO_COLOR"):
+        return False
     if force is not None:
         return force
     return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
@@ -173,6 +175,13 @@ def _console(stream: SafeStream, *, is_terminal: bool, width: int | None = None)
         highlight=False,
         soft_wrap=False,
     )
+
+
+def write_summary(result: Result, out: IO[str]) -> None:
+    """The summary of a result that was read from a file."""
+    stream = SafeStream(out)
+    stream.write(summary_text(result, stream, is_terminal=_has_colours(stream)))
+    stream.flush()
 
 
 def summary_text(result: Result, out: SafeStream, *, is_terminal: bool) -> str:

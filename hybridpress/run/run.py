@@ -25,10 +25,10 @@ from hybridpress.errors import (
 from hybridpress.metrics.result import Result
 from hybridpress.metrics.summary import summarize
 from hybridpress.press import Press
-from hybridpress.report.output import Outputs
+from hybridpress.report.output import Output, Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
-from hybridpress.run.finish import Finished, finished_run
+from hybridpress.run.finish import Finished, finished_run, tell_thresholds
 from hybridpress.run.hands import Hands, hands_of
 
 SPARE_S = 60.0
@@ -78,22 +78,29 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
     for knob in ("duration", "iterations", "stage", "profile", "rate_csv", "slot_stage"):
         if knob in flags:
             mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search, which sets the rate by itself")
+    for knob in ("threshold", "abort_on_fail", "abort_grace"):
+        if knob in flags:
+            mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search: its objectives are those of --slo")
     try:
         longest_s = quest.longest_s if quest else 1.0
         found = cast_of(press, {"qps": getattr(press, "qps", None) or 100, **flags, "duration": longest_s})
     except UsageError as error:
         mistakes += error.mistakes
+    if found is not None and found.config.qps is None:
+        mistakes.append("parts of the mix have rates of their own that change over time: a search sets the rate itself")
     if found is not None and quest is not None and not mistakes:
         assert found.config.qps is not None
         try:
-            return _executed(found, flags, Seeker(quest, found.config.qps))
+            # What the scenario asks of a run says nothing of the steps of a search, many of which are to be too much.
+            config = replace(found.config, thresholds=(), abort_on_fail=False)
+            return _executed(replace(found, config=config), flags, Seeker(quest, found.config.qps))
         except UsageError as error:
             mistakes += error.mistakes
     raise UsageError(mistakes)
 
 
 def _executed(cast: Cast, flags: Mapping[str, Any], seeker: Seeker | None = None) -> Finished:
-    with closing(Outputs(outputs_of(cast.config))) as outputs, closing(hands_of(cast, flags)) as hands:
+    with closing(Outputs(_outputs_of(cast.config))) as outputs, closing(hands_of(cast, flags)) as hands:
         try:
             config, n_words = hands.ready(outputs)
         except KeyboardInterrupt:
@@ -106,6 +113,7 @@ def _executed(cast: Cast, flags: Mapping[str, Any], seeker: Seeker | None = None
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
         complaint = hands.tell_words(state, outputs)
+        tell_thresholds(state, outputs)
         state.events.extend(outputs.failures)
         n_failures = len(outputs.failures)
         result = summarize(hands.facts(config, n_words, state))
@@ -117,6 +125,15 @@ def _executed(cast: Cast, flags: Mapping[str, Any], seeker: Seeker | None = None
     if complaint and not state.is_interrupted:
         return Finished(result, EXIT_BROKEN, complaint)
     return finished_run(config, result, state)
+
+
+def _outputs_of(config: RunConfig) -> list[Output]:
+    outputs = outputs_of(config)
+    if config.ui is not None:
+        from hybridpress.web.output import LivePage
+
+        outputs.insert(-1, LivePage(config))  # before the terminal, which may have to wait
+    return outputs
 
 
 def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
