@@ -15,8 +15,6 @@ from hybridpress.metrics.summary import second_of
 class _Kept:
     """A second that somebody may still add to: as a pickle, which has no room for what is empty."""
 
-    place: int
-    """Where it stands in the result."""
     packed: bytes
     target_qps: float | None
 
@@ -49,8 +47,8 @@ class LateTally(Tally):
 
     def keep(self, interval: Interval, target_qps: float | None) -> None:
         if any(worker.is_silent for worker in self.workers):
-            self._kept[interval.index] = _Kept(len(self.seconds), pickle.dumps(interval), target_qps)
-        self.seconds.append(self._second(interval, target_qps))
+            self._kept[interval.index] = _Kept(pickle.dumps(interval), target_qps)
+        self.seconds.add(self._second(interval, target_qps))
 
     def settle(self) -> None:
         """Forget what nobody will add to any more."""
@@ -69,7 +67,8 @@ class LateTally(Tally):
             whole: Interval = pickle.loads(kept.packed)  # noqa: S301 (our own)
             whole.merge(interval)
             self._kept[interval.index] = replace(kept, packed=pickle.dumps(whole))
-            self.seconds[kept.place] = self._second(whole, kept.target_qps)
+            place = next(k for k in range(len(self.seconds) - 1, -1, -1) if self.seconds[k].at_s <= interval.index)
+            self.seconds[place] = self._second(whole, kept.target_qps)
         elif self.seconds:
             # It was not kept, for nothing was in it: what is added now must be somewhere.
             self.seconds[-1] = _added(self.seconds[-1], interval)

@@ -14,6 +14,7 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Happened
 from hybridpress.coordinator.dealer import Dealer
 from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.coordinator.tally import Worker
 from hybridpress.ipc.messages import (
     Begin,
     Broken,
@@ -138,12 +139,7 @@ class NodeState(RunState):
         actions = super().forked(number, pid, now_ns)
         if self.places[number] is not before:
             past = self._past[number]
-            self._past[number] = replace(
-                past,
-                started=past.started + before.started,
-                completed=past.completed + before.completed,
-                failed=past.failed + before.failed,
-            )
+            self._past[number] = _sum([past, _counted(before)])
         return actions
 
     def exited(self, number: int, exit_code: int, now_ns: int) -> list[Action]:
@@ -166,25 +162,8 @@ class NodeState(RunState):
 
     def _counts(self, now_ns: int) -> Counts:
         """Where the node is: the sums of where its workers are, and of what those counted that were lost."""
-        counts = Counts(self._node, now_ns, 0, 0, 0, 0, 0)
-        cpu_ns = in_flight = backlog = started = completed = failed = 0
-        for place, past in zip(self.places, self._past, strict=True):
-            last = place.counts if not place.reports_no_more else None
-            started += past.started + max(last.started if last else 0, place.started)
-            completed += past.completed + max(last.completed if last else 0, place.completed)
-            failed += past.failed + max(last.failed if last else 0, place.failed)
-            in_flight += last.in_flight if last else place.in_flight_left
-            backlog += last.backlog if last else 0
-            cpu_ns += last.cpu_ns if last else 0
-        return replace(
-            counts,
-            started=started,
-            completed=completed,
-            failed=failed,
-            in_flight=in_flight,
-            backlog=backlog,
-            cpu_ns=cpu_ns // len(self.places),
-        )
+        found = _sum([*self._past, *map(_counted, self.places)])
+        return replace(found, worker=self._node, at_ns=now_ns, cpu_ns=found.cpu_ns // len(self.places))
 
     def _begin_if_ready(self, now_ns: int) -> list[Action]:
         """Here the head begins: it is told that all are ready."""
@@ -266,3 +245,36 @@ class NodeState(RunState):
         told = Told(self._node, kind, text, self.n_lost, self.n_workers_lost, self.n_cpu_workers_lost)
         self._say(told)
         return super()._happened(now_ns, kind, text)
+
+
+def _counted(worker: Worker) -> Counts:
+    """Where the worker in a place is: by its last counts, or by what it told since."""
+    counts = worker.counts
+    parts = {name: (part.started, part.completed, part.failed) for name, part in worker.parts.items()}
+    noted = Counts(0, 0, worker.started, worker.completed, worker.failed, worker.in_flight_left, 0, 0, parts)
+    if (
+        counts is None
+        or worker.reports_no_more
+        or noted.started + noted.completed + noted.failed > (counts.started + counts.completed + counts.failed)
+    ):
+        return noted if counts is None else replace(noted, cpu_ns=counts.cpu_ns)
+    return counts
+
+
+def _sum(several: Sequence[Counts]) -> Counts:
+    parts: dict[str, tuple[int, int, int]] = {}
+    for counts in several:
+        for name, (started, completed, failed) in counts.parts.items():
+            before = parts.get(name, (0, 0, 0))
+            parts[name] = (before[0] + started, before[1] + completed, before[2] + failed)
+    return Counts(
+        worker=0,
+        at_ns=0,
+        started=sum(counts.started for counts in several),
+        completed=sum(counts.completed for counts in several),
+        failed=sum(counts.failed for counts in several),
+        in_flight=sum(counts.in_flight for counts in several),
+        backlog=sum(counts.backlog for counts in several),
+        cpu_ns=sum(counts.cpu_ns for counts in several),
+        parts=parts,
+    )
