@@ -3,8 +3,9 @@
     python bench/soak.py [--duration 1h] [--qps 5000] [--json FILE]
 
 5,000 requests a second by two workers against the target; of 100 one fails, one loses its connection, one is never
-answered and one is slow. Every ten seconds the run is changed: its rate, its slots, a short pause. Memory is what each
-process has for itself (USS), read every five seconds; its slope is Theil and Sen's, the median of the slopes between
+answered and one is slow. Every ten seconds the run is changed: its rate, its slots, a short pause. Memory is what is
+resident of each process (RSS), read every five seconds: other than what it has for itself, that does not grow when a
+page which it shares with the process that it was forked from is written to, and so copied. Its slope is Theil and Sen's, the median of the slopes between
 pairs of readings (Sen 1968, J. Am. Stat. Assoc. 63:1379), of what was read after the first fifth of the run.
 """
 
@@ -44,25 +45,25 @@ class Watched:
     role: str
     pid: int
     at_s: list[float] = field(default_factory=list)
-    uss_bytes: list[int] = field(default_factory=list)
+    rss_bytes: list[int] = field(default_factory=list)
     n_open_files: list[int] = field(default_factory=list)
 
     def read(self, at_s: float) -> None:
         """Read it once more; nothing where it is gone."""
         try:
             process = psutil.Process(self.pid)
-            uss, n_open_files = process.memory_full_info().uss, process.num_fds()
+            rss, n_open_files = process.memory_info().rss, process.num_fds()
         except psutil.Error:
             return
         self.at_s.append(at_s)
-        self.uss_bytes.append(uss)
+        self.rss_bytes.append(rss)
         self.n_open_files.append(n_open_files)
 
     @property
     def slope_bytes_per_hour(self) -> float:
         """How fast its memory grew once it was warm."""
         begin = int(len(self.at_s) * WARM_SHARE)
-        return 3_600 * slope(self.at_s[begin:], self.uss_bytes[begin:])
+        return 3_600 * slope(self.at_s[begin:], self.rss_bytes[begin:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,11 +161,11 @@ def told(found: Soak) -> str:
         f"{'process':<12} {'first':>10} {'last':>10} {'an hour':>10}   open files",
     ]
     for one in found.processes:
-        first = one.uss_bytes[int(len(one.uss_bytes) * WARM_SHARE)]
+        first = one.rss_bytes[int(len(one.rss_bytes) * WARM_SHARE)]
         growth = one.slope_bytes_per_hour
         sign = "-" if growth < 0 else "+"
         lines.append(
-            f"{one.role:<12} {format_bytes(first):>10} {format_bytes(one.uss_bytes[-1]):>10} "
+            f"{one.role:<12} {format_bytes(first):>10} {format_bytes(one.rss_bytes[-1]):>10} "
             f"{sign + format_bytes(abs(growth)):>10}   {one.n_open_files[0]} to {one.n_open_files[-1]}, "
             f"{max(one.n_open_files)} at most"
         )
