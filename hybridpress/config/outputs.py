@@ -13,6 +13,10 @@ class OutputSettings:
     """Who is told of the run, and by whom it is changed while it runs."""
 
     json: str | None = knob(None, Knob("json", parse_writable_file, "Write the result to this file.", "FILE"))
+    hlog: str | None = knob(
+        None,
+        Knob("hlog", parse_writable_file, "Write each second's times to this file, as HdrHistogram's log.", "FILE"),
+    )
     control: str | None = knob(
         None,
         Knob(

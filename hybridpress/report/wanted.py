@@ -14,4 +14,8 @@ def outputs_of(config: RunConfig) -> list[Output]:
         from hybridpress.report.json import JsonFile
 
         outputs.append(JsonFile(config.json))
+    if config.hlog is not None:
+        from hybridpress.report.hlog import HdrLog
+
+        outputs.append(HdrLog(config.hlog))
     return outputs
