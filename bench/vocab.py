@@ -5,8 +5,8 @@
 Each case has a process of its own, which builds the table and forks four workers, as a run's spawner does; each worker
 draws words from all over the table, then the memory of all five is read from /proc/PID/smaps_rollup while they live.
 PSS counts a page that n processes share as 1/n in each, so that the sum over all is what is used. Its parts are told
-apart: "anonymous" is memory that they took, "file" are pages of the mapped file and of libraries, which are in the
-page cache anyway and are given back when memory is short.
+apart: "anonymous" is memory that they took, "file" are pages of libraries and other mapped files. "counted in each" is
+the sum of what each process has by itself (RSS), where a page counts as often as it is shared.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from hybridpress.vocab.table import Table
 N_WORKERS = 4
 N_TIMED_DRAWS = 100_000
 _ROWS_AT_ONCE = 100_000
-_PARTS = {"Pss": "all", "Pss_Anon": "anonymous", "Pss_File": "file", "Pss_Shmem": "shared"}
+_PARTS = {"Pss": "all", "Pss_Anon": "anonymous", "Pss_File": "file", "Pss_Shmem": "shared", "Rss": "counted in each"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,13 @@ def folder() -> Path:
 def path_of(pid: int) -> Path:
     """The socket of the run whose parent process is *pid*."""
     return folder() / f"{pid}.sock"
+
+
+def remove(path: Path) -> None:
+    """Remove the socket of a run that is over, if it is there."""
+    with suppress(OSError):
+        if path.is_socket():
+            path.unlink()
 
 
 def found() -> list[Path]:

@@ -77,6 +77,13 @@ class PressTimeoutError(ClientError, TimeoutError):
     """A blocking press() was not done within its time. Its thread cannot be stopped: its slot waits for it."""
 
 
+class TableChangedError(ClientError, ValueError):
+    """A word cannot be read any more, as it could when its table was built: the file is another, or was cut short."""
+
+    def __init__(self, name: str, index: int, why: str) -> None:
+        super().__init__(f"{name} was changed during the run", f"word {index} cannot be read: {why}")
+
+
 class ConnectionClosedError(ClientError, ConnectionError):
     """The server closed the connection before its reply was complete."""
 

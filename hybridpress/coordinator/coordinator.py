@@ -120,6 +120,8 @@ class Coordinator:
             self._worker_is_gone(news.worker, news.exit_code)
         elif isinstance(news, CpuWorkerExited):
             self._act(self.state.cpu_worker_exited(news.number, news.pid, news.exit_code, now_ns()))
+        elif isinstance(news, HybridpressError):
+            self.state.complain(str(news))
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())

@@ -88,10 +88,12 @@ Prepare = Callable[[], Prepared | tuple[int, Work]]
 class Spawner:
     """The coordinator's handle on the spawner process."""
 
-    def __init__(self, prepare: Prepare) -> None:
-        """*prepare* will run in it; its HybridpressErrors come back by `receive`."""
+    def __init__(self, prepare: Prepare, tidy: Callable[[], None] = lambda: None) -> None:
+        """*prepare* will run in it; its HybridpressErrors come back by `receive`. *tidy* runs in it too, when the
+        coordinator was killed: it removes what that can no longer remove itself.
+        """
         self._connection, self._theirs = _FORK.Pipe(duplex=True)
-        args = (self._theirs, self._connection, prepare, os.getpid())
+        args = (self._theirs, self._connection, prepare, tidy, os.getpid())
         self._process = _FORK.Process(target=_be_spawner, args=args, name="spawner")
 
     def start(self) -> None:
@@ -153,20 +155,31 @@ class Spawner:
         self._process.close()
 
 
-def die_with_parent(parent_pid: int) -> None:
-    """Linux: have the kernel end this process when its parent ends, however that happens."""
+def die_with_parent(parent_pid: int, by: int = signal.SIGKILL) -> None:
+    """Linux: have the kernel send this process a signal when its parent ends, however that happens."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
     if os.getppid() != parent_pid:
         os._exit(EXIT_BROKEN)
 
 
-def _be_spawner(ours: Connection, coordinators: Connection, prepare: Prepare, parent_pid: int) -> None:
+def _be_spawner(
+    ours: Connection, coordinators: Connection, prepare: Prepare, tidy: Callable[[], None], parent_pid: int
+) -> None:
+    own_pid = os.getpid()
+
+    def end(*_: object) -> None:
+        """Its own death is the workers': the kernel sees to that."""
+        # Not in a process that was just forked, which has this handler until it sets its own.
+        if os.getpid() == own_pid and os.getppid() != parent_pid:
+            tidy()
+        os._exit(EXIT_BROKEN)
+
     coordinators.close()
-    die_with_parent(parent_pid)
+    signal.signal(signal.SIGTERM, end)
+    die_with_parent(parent_pid, by=signal.SIGTERM)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         prepared = Prepared(*prepare())
     except HybridpressError as error:
@@ -202,7 +215,7 @@ def _be_spawner(ours: Connection, coordinators: Connection, prepare: Prepare, pa
                     time.sleep(_RESPAWN_GAP_S)
                     cpu_workers[number] = _fork_cpu_worker(ours, number, prepared.cpu_work)
     except (EOFError, OSError):
-        pass  # the coordinator closed the connection, or is gone
+        pass  # the coordinator closed the connection, or is gone; or a worker could not be had, and that was told
     finally:
         for process in (*workers.values(), *cpu_workers.values()):
             process.kill()
@@ -226,7 +239,13 @@ def _be_cpu_worker(number: int, work: CpuWork, foreign: Connection, parent_pid: 
 
 
 def _fork_worker(ours: Connection, number: int, work: Work) -> ForkProcess:
-    end, reports, orders = open_channel(_FORK)
+    try:
+        end, reports, orders = open_channel(_FORK)
+    except OSError as error:
+        # Semaphores are files in shared memory; without them there is no queue.
+        why = f"cannot make the queue to a worker ({error.strerror}): is there room, and may we write, in /dev/shm?"
+        ours.send(RunError(why))
+        raise
     process = _FORK.Process(target=_be_worker, args=(number, work, end, [ours, reports, orders], os.getpid()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

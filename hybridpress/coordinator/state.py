@@ -269,6 +269,10 @@ class RunState:
         )
         return [self._happened(now_ns, "worker_overdue", text), *(Kill(number) for number in overdue)]
 
+    def complain(self, text: str) -> None:
+        """Should the run break, this is likely why."""
+        self._complaints.append(text)
+
     def end_plan(self, now_ns: int) -> list[Action]:
         """The plan ends now, and with it the load; what is in flight is waited for."""
         self._is_cut = True

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from hybridpress.ipc.messages import Counts, Done
+from hybridpress.load.split import deal
 from hybridpress.metrics.interval import Interval
+from hybridpress.metrics.parts import PartCounts
 from hybridpress.metrics.result import IntervalResult
 from hybridpress.metrics.summary import WorkerTotals, second_of
 
@@ -25,6 +27,8 @@ class Worker:
     started: int = 0
     completed: int = 0
     failed: int = 0
+    parts: dict[str, PartCounts] = field(default_factory=dict)
+    """The same of each part of a mix."""
     next_index: int = 0
     in_flight_left: int = 0
     last_start_ns: int = 0
@@ -59,6 +63,8 @@ class Tally:
         worker.started += interval.started
         worker.completed += interval.completed
         worker.failed += interval.failed
+        for name, part in interval.parts.items():
+            worker.parts.setdefault(name, PartCounts()).merge_counts(part)
         worker.next_index = interval.index + 1
         if (pending := self._pending.get(interval.index)) is None:
             self._pending[interval.index] = interval
@@ -105,6 +111,7 @@ class Tally:
                 started=counts.started - worker.started,
                 completed=counts.completed - worker.completed,
                 failed=counts.failed - worker.failed,
+                parts={name: _rest_of_part(worker, name, *known) for name, known in counts.parts.items()},
             )
             self.note(worker, rest)
         n_lost = worker.started - worker.completed - worker.failed
@@ -117,3 +124,15 @@ class Tally:
             last = self.seconds.pop() if self.seconds else second_of(Interval(0), target_qps)
             self.seconds.append(replace(last, dropped=last.dropped + n))
             self.total.dropped += n
+            # Nobody knows either whose they were, in a mix: as the others were.
+            parts = list(self.total.parts.values())
+            shares = [part.started + part.dropped for part in parts]
+            if any(shares):
+                for part, n_dropped in zip(parts, deal(n, shares), strict=True):
+                    part.dropped += n_dropped
+
+
+def _rest_of_part(worker: Worker, name: str, started: int, completed: int, failed: int) -> PartCounts:
+    """What *worker* counted of a part since its last interval."""
+    noted = worker.parts.get(name, PartCounts())
+    return PartCounts(started - noted.started, completed - noted.completed, failed - noted.failed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from hybridpress.load.plan import Leg
 from hybridpress.metrics.interval import Interval
@@ -106,6 +107,8 @@ class Counts:
     in_flight: int
     backlog: int
     cpu_ns: int = 0
+    parts: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    """Of each part of a mix how many started, completed and failed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,15 @@ class PartCounts:
     response: Histogram = field(default_factory=Histogram)
 
     def merge(self, other: PartCounts) -> None:
+        self.merge_counts(other)
+        self.response.merge(other.response)
+
+    def merge_counts(self, other: PartCounts) -> None:
+        """Add *other*'s counts, and leave its times."""
         self.started += other.started
         self.completed += other.completed
         self.failed += other.failed
         self.dropped += other.dropped
-        self.response.merge(other.response)
 
 
 class PartsRecorder:
@@ -40,14 +44,22 @@ class PartsRecorder:
         self._names = list(names)
         self.n_started = [0] * len(names)
         self._n_told = [0] * len(names)
+        self._n_ended = np.zeros(2 * len(names), dtype=np.int64)
+        """So many ended that were taken, by what `ended` says of each."""
         self.ended = array("q")
         """For each iteration that ended: twice the number of its part, and 1 more when it failed."""
+
+    def counts(self) -> dict[str, tuple[int, int, int]]:
+        """Of each part how many started, completed and failed, since the run began."""
+        n_ended = (self._n_ended + np.bincount(np.array(self.ended), minlength=2 * len(self._names))).tolist()
+        return {name: (self.n_started[k], n_ended[2 * k], n_ended[2 * k + 1]) for k, name in enumerate(self._names)}
 
     def take(self, response: Times) -> dict[str, PartCounts]:
         """What was noted since the last call. *response* holds the response times, ns, of the iterations that ended."""
         n = len(response)
         ended = np.frombuffer(self.ended, dtype=np.int64)[:n].copy() if n else np.zeros(0, dtype=np.int64)
         del self.ended[:n]
+        self._n_ended += np.bincount(ended, minlength=2 * len(self._names))
         found = {}
         for k, name in enumerate(self._names):
             is_its = ended >> 1 == k

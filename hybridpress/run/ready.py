@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import uvloop
 
-from hybridpress import machine, scenario
+from hybridpress import control, machine, scenario
 from hybridpress.clients.kit import probe
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
 from hybridpress.errors import (
     ClientError,
+    HybridpressError,
     TLSError,
     UsageError,
 )
@@ -106,6 +110,17 @@ def preparer(cast: Cast) -> Callable[[], Prepared]:
         return Prepared(n_words, be_worker, n_cpu_workers, lambda number: be_cpu_worker(press, words, doors[number]))
 
     return prepare
+
+
+def tidier(config: RunConfig) -> Callable[[], None]:
+    """What the spawner does when the coordinator, this process, was killed."""
+    pid = os.getpid()
+
+    def tidy() -> None:
+        with suppress(HybridpressError):
+            control.remove(control.path_of(pid) if config.control is None else Path(config.control))
+
+    return tidy
 
 
 def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words: Table) -> int:

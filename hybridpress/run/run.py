@@ -31,7 +31,7 @@ from hybridpress.report.output import Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
 from hybridpress.run.finish import Finished, facts_of, finished_run, tell_words
-from hybridpress.run.ready import check_table_and_host, preparer, shortage_of_files
+from hybridpress.run.ready import check_table_and_host, preparer, shortage_of_files, tidier
 from hybridpress.units import format_count
 
 SPARE_S = 60.0
@@ -97,7 +97,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
 
 def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
     config = cast.config
-    with closing(Outputs(outputs_of(config))) as outputs, closing(Spawner(preparer(cast))) as spawner:
+    with closing(Outputs(outputs_of(config))) as outputs, closing(Spawner(preparer(cast), tidier(config))) as spawner:
         outputs.starting("building the word table")
         try:
             spawner.start()

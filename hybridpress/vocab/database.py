@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridpress.errors import UsageError
-from hybridpress.vocab.mapped import find_file
 from hybridpress.vocab.packed import pack
 from hybridpress.vocab.table import Table
+from hybridpress.vocab.textfile import find_file
 
 if TYPE_CHECKING:
     import sqlalchemy

@@ -18,12 +18,12 @@ import numpy as np
 
 from hybridpress.errors import UsageError
 from hybridpress.units import format_count
-from hybridpress.vocab.mapped import Block, MappedTable, MappedText, Mask, Starts, empty_starts, index_lines
 from hybridpress.vocab.mistakes import Mistakes
+from hybridpress.vocab.textfile import Block, FileTable, Mask, Starts, TextFile, empty_starts, index_lines
 
 Convert = Callable[[str], Any]
 
-_QUOTE = '"'
+_QUOTE = b'"'
 _TRUTHS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -56,7 +56,7 @@ def build_csv(
     """
     if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
         raise UsageError(f'{path}: the delimiter must be one ASCII character, such as "," or "\\t", got {delimiter!r}')
-    text = MappedText(path, base, encoding)
+    text = TextFile(path, base, encoding)
     mistakes = Mistakes(text.name)
     names = _header(text, delimiter) if fields is None else list(fields)
     types = {name: _truth if convert is bool else convert for name, convert in types.items()}
@@ -69,12 +69,12 @@ def build_csv(
     return (QuotedCsvTable if needs_care else CsvTable)(text, starts, columns)
 
 
-class CsvTable(MappedTable):
+class CsvTable(FileTable):
     """The rows of a file that has no quotes: a row is a line, and a value what lies between two delimiters."""
 
     __slots__ = ("_converters", "_delimiter", "_dialect", "_names")
 
-    def __init__(self, text: MappedText, starts: Starts, columns: Columns) -> None:
+    def __init__(self, text: TextFile, starts: Starts, columns: Columns) -> None:
         super().__init__(text, starts)
         self._names = columns.names
         self._delimiter = columns.delimiter
@@ -109,7 +109,7 @@ class QuotedCsvTable(CsvTable):
         return word
 
 
-def _header(text: MappedText, delimiter: str) -> list[str]:
+def _header(text: TextFile, delimiter: str) -> list[str]:
     """The first row. Its characters are bytes still; those that are not UTF-8 are told with the others."""
     try:
         row = next((row for row in csv.reader(_characters(text), delimiter=delimiter) if row), None)
@@ -131,16 +131,15 @@ def _check_names(file_name: str, names: Sequence[str], types: Mapping[str, Conve
         raise UsageError(complaints or f"{where} names no column")
 
 
-def _needs_care(text: MappedText) -> bool:
+def _needs_care(text: TextFile) -> bool:
     """Whether a line may be something else than a row: there are quotes, or carriage returns that end a row alone."""
-    if text.data.find(_QUOTE.encode()) >= 0:
-        return True
-    if text.data.find(b"\r") < 0:
-        return False
-    return any(block.raw.count(b"\r") != block.raw.count(b"\r\n") for block in text.blocks())
+    return any(
+        _QUOTE in block.raw or (b"\r" in block.raw and block.raw.count(b"\r") != block.raw.count(b"\r\n"))
+        for block in text.blocks()
+    )
 
 
-def _index_fast(text: MappedText, columns: Columns, mistakes: Mistakes, *, has_header: bool) -> Starts:
+def _index_fast(text: TextFile, columns: Columns, mistakes: Mistakes, *, has_header: bool) -> Starts:
     delimiter, n_wanted = ord(columns.delimiter), len(columns.names)
     header_is_due = has_header
 
@@ -182,7 +181,7 @@ def _check_types(block: Block, is_row: Mask, columns: Columns, mistakes: Mistake
             _check_row(line.split(columns.delimiter), converters, block.first_line + number, mistakes)
 
 
-def _index_carefully(text: MappedText, columns: Columns, mistakes: Mistakes, *, has_header: bool) -> Starts:
+def _index_carefully(text: TextFile, columns: Columns, mistakes: Mistakes, *, has_header: bool) -> Starts:
     """Where the csv module begins to read each row. About a microsecond a row."""
     n_wanted, converters = len(columns.names), columns.converters()
     position = text.begin
@@ -220,7 +219,7 @@ def _index_carefully(text: MappedText, columns: Columns, mistakes: Mistakes, *, 
     return starts[: n_words + 1]
 
 
-def _characters(text: MappedText, mistakes: Mistakes | None = None) -> Iterator[str]:
+def _characters(text: TextFile, mistakes: Mistakes | None = None) -> Iterator[str]:
     """Line by line, each byte a character: to the csv module that is the same, and places stay those of the bytes."""
     for block in text.blocks():
         if mistakes is not None:
@@ -228,13 +227,13 @@ def _characters(text: MappedText, mistakes: Mistakes | None = None) -> Iterator[
         yield from io.StringIO(block.raw.decode("latin-1"), newline="")
 
 
-def _most_lines(text: MappedText) -> int:
+def _most_lines(text: TextFile) -> int:
     return sum(len(block.ends) + block.raw.count(b"\r") for block in text.blocks())
 
 
-def _is_open(text: MappedText, start: int, delimiter: str) -> bool:
+def _is_open(text: TextFile, start: int, delimiter: str) -> bool:
     """Whether the row that begins at *start* would go on behind the end of the file."""
-    last = text.data[start:].decode("latin-1")
+    last = text.read(start, text.size).decode("latin-1")
     return len(list(csv.reader([last, "\n"], delimiter=delimiter))) == 1
 
 

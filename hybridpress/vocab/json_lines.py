@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import orjson
 
-from hybridpress.vocab.mapped import Block, MappedTable, Mask, build_by_lines
 from hybridpress.vocab.mistakes import Mistakes
+from hybridpress.vocab.textfile import Block, FileTable, Mask, build_by_lines
 
 
-class JsonLinesTable(MappedTable):
+class JsonLinesTable(FileTable):
     """The values of a file's lines."""
 
     __slots__ = ()

@@ -106,7 +106,7 @@ class _Lines(Source):
     encoding: str
 
     def build(self, base: Path) -> Table:
-        from hybridpress.vocab.mapped import build_lines
+        from hybridpress.vocab.textfile import build_lines
 
         return build_lines(self.path, base, self.encoding)
 

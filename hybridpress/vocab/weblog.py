@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from hybridpress.vocab.mapped import Block, MappedTable, Mask, build_by_lines
 from hybridpress.vocab.mistakes import Mistakes
+from hybridpress.vocab.textfile import Block, FileTable, Mask, build_by_lines
 
 # Loops within loops are unrolled: one over single characters, "(?:[^"]|\\.)*", takes half as long again.
 _QUOTED = r'"([^"\\\n]*(?:\\.[^"\\\n]*)*)"'
@@ -28,7 +28,7 @@ _ESCAPED = re.compile(r"\\(?:x([0-9A-Fa-f]{2})|(.))")
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "v": "\v", "f": "\f"}
 
 
-class AccessLogTable(MappedTable):
+class AccessLogTable(FileTable):
     """Logged requests: dicts with method, path, status, and, as far as they were logged, host, client, user, time,
     referer and agent.
     """

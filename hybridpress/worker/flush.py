@@ -135,4 +135,5 @@ class Reporter:
             in_flight,
             self._slots.gate.n_due(now),
             time.process_time_ns(),
+            {} if self._recorder.parts is None else self._recorder.parts.counts(),
         )

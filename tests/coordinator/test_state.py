@@ -87,7 +87,7 @@ class Run:
     def measured(self, worker: int, index: int, *, at_s: float | None = None, **counts: Any) -> list[Action]:
         return self.heard(Measured(worker, Interval(index, **counts)), index + 1 if at_s is None else at_s)
 
-    def counts(self, worker: int, at_s: float, started: int, completed: int, failed: int = 0, **more: int) -> None:
+    def counts(self, worker: int, at_s: float, started: int, completed: int, failed: int = 0, **more: Any) -> None:
         report = Counts(worker, self.ns(at_s), started, completed, failed, started - completed - failed, 0)
         self.heard(replace(report, **more), at_s)
 

@@ -42,11 +42,17 @@ def write(directory: Path, text: str, name: str = "cloud.py") -> Path:
     return path
 
 
-def started(result: dict[str, Any]) -> dict[str, int]:
-    """Iterations of each part that started; the parts together are the whole."""
-    parts = result["parts"]
+def parts_of(result: dict[str, Any]) -> dict[str, Any]:
+    """The parts, whose counts together are the whole's."""
+    parts: dict[str, Any] = result["parts"]
     for kind in ("started", "completed", "failed", "dropped"):
         assert sum(part[kind] for part in parts.values()) == result["iterations"][kind], kind
+    return parts
+
+
+def started(result: dict[str, Any]) -> dict[str, int]:
+    """Iterations of each part that started; the parts together are the whole, and so are their times."""
+    parts = parts_of(result)
     n_times = sum(part["response_time_ms"]["count"] for part in parts.values())
     assert n_times == result["response_time_ms"]["count"]
     return {name: part["started"] for name, part in parts.items()}
@@ -101,6 +107,43 @@ def test_a_slow_part_with_slots_of_its_own(tmp_path: Path) -> None:
     assert found["QueryImage"] < 20
     assert abs(ran.found["parts"]["QueryImage"]["dropped"] + found["QueryImage"] - 100) <= 2
     assert ran.found["parts"]["QueryVm"]["response_time_ms"]["p99"] < 100
+
+
+def test_the_parts_of_a_killed_worker(tmp_path: Path) -> None:
+    """What a worker had counted when it was killed, in the midst of a second, is in the parts as it is in the whole."""
+    text = """
+        import asyncio, os, signal
+        from pathlib import Path
+        from hybridpress import MixedPress, Press
+
+        class Deadly(Press):
+            async def start(self):
+                self.calls = []
+
+            async def press(self):
+                await asyncio.sleep(0.005)
+                self.calls.append(1)  # one list for each slot, of which each worker has one
+                if self.worker == 0 and len(self.calls) == 100:
+                    try:
+                        Path("dead").touch(exist_ok=False)
+                    except FileExistsError:
+                        return
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        class Slow(Press):
+            async def press(self):
+                await asyncio.sleep(0.3)
+
+        class Both(MixedPress):
+            parts = {Deadly: Share(3, concurrent=2), Slow: 2}
+    """.replace("Press\n", "Press, Share\n", 1)
+    path = write(tmp_path, text)
+    args = ["--qps", "125", "--duration", "3s", "--concurrent", "50", "--processes", "2"]
+    ran = command.run(path, *args, json_file=tmp_path / "r.json", cwd=tmp_path)
+    assert any(event["kind"] == "worker_lost" for event in ran.found["events"]), ran.err
+    assert ran.found["iterations"]["lost"] > 0
+    found = {name: part["started"] for name, part in parts_of(ran.found).items()}
+    assert abs(found["Deadly"] - 0.6 * ran.found["iterations"]["started"]) <= 5
 
 
 def test_a_qps_of_its_own(tmp_path: Path) -> None:

@@ -58,3 +58,16 @@ def test_parts_merge_as_intervals_do() -> None:
     one.extend(later)
     counts = {name: (part.started, part.completed, part.failed, part.dropped) for name, part in one.parts.items()}
     assert counts == {"vm": (4, 3, 1, 0), "eip": (3, 1, 1, 1)}
+
+
+def test_counts_since_the_run_began() -> None:
+    """They go on over flushes, and know of what was noted since."""
+    recorder = Recorder(paced=True)
+    parts = recorder.parts = PartsRecorder(["vm", "eip"])
+    assert parts.counts() == {"vm": (0, 0, 0), "eip": (0, 0, 0)}
+    parts.n_started[0] += 3
+    end(recorder, parts, 0, failed=False)
+    recorder.flush(0, None, [1, 1], Health())
+    end(recorder, parts, 0, failed=True)
+    parts.n_started[1] += 1
+    assert parts.counts() == {"vm": (3, 1, 1), "eip": (1, 0, 0)}

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.errors import UsageError
-from hybridpress.vocab.mapped import LinesTable, MappedText, build_lines, find_file
+from hybridpress.errors import TableChangedError, UsageError
+from hybridpress.vocab.textfile import LinesTable, TextFile, build_lines, find_file
 from tests.vocab.files import file_of, wide_index
 from tests.vocab.forks import fork
 
@@ -134,20 +134,48 @@ def test_blocks_are_whole_lines() -> None:
     """Together they are the file, with the number of each one's first line."""
     content = "".join(f"{'x' * (i % 7)}\n" for i in range(100))
     with file_of(content, block=20) as base:
-        blocks = list(MappedText("words.txt", base).blocks())
+        blocks = list(TextFile("words.txt", base).blocks())
     assert b"".join(block.raw for block in blocks) == content.encode()
     assert [block.first_line for block in blocks] == [1 + content[: block.offset].count("\n") for block in blocks]
     assert len(blocks) > 10
 
 
-def test_a_file_that_changes_below_us() -> None:
-    """A word that cannot be read any more says which, and what may be the reason."""
+@pytest.mark.parametrize("content", [b"aaaa\nb\xff\xffb\n", b"aaaa\nbb", b"aaaa\n"])
+def test_a_file_that_changes_below_us(content: bytes) -> None:
+    """A word that cannot be read any more is an error that names the file and the word; so is one that is cut off."""
     with file_of("aaaa\nbbbb\n") as base:
         table = build_lines("words.txt", base, "utf-8")
-        (base / "words.txt").write_bytes(b"aaaa\nb\xff\xffb\n")
+        (base / "words.txt").write_bytes(content)
         assert table[0] == "aaaa"
-        with pytest.raises(ValueError, match=r"words\.txt, word 1: .*; was the file changed during the run\?"):
+        with pytest.raises(
+            TableChangedError, match=r"words\.txt was changed during the run: word 1 cannot be read: "
+        ) as told:
             table[1]
+        assert told.value.summary == "words.txt was changed during the run"
+
+
+def test_a_file_that_is_cut_short_while_it_is_read() -> None:
+    """It is said, and no table is built of half of it."""
+    with file_of("aaaa\n" * 100, block=50) as base:
+        text = TextFile("words.txt", base)
+        blocks = text.blocks()
+        next(blocks)
+        os.truncate(base / "words.txt", 120)
+        with pytest.raises(UsageError, match=r"words\.txt was cut short while it was read"):
+            list(blocks)
+
+
+def n_open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def test_no_file_is_left_open() -> None:
+    """When nobody has the table any more, its file is closed."""
+    before = n_open_files()
+    table = lines_of("ann\n")
+    assert table[0] == "ann"
+    del table
+    assert n_open_files() == before
 
 
 def test_the_index_is_small() -> None:
@@ -156,7 +184,7 @@ def test_the_index_is_small() -> None:
 
 
 def test_shared_by_fork() -> None:
-    """A child process draws the same words from the same mapping."""
+    """A child process draws the same words from the same file."""
     table = lines_of("ann\nbob\n")
     readable, writable = os.pipe()
     if (pid := fork()) == 0:

@@ -1,20 +1,19 @@
-"""Text files in memory without being read into it: mapped, with an index of where their lines start.
+"""Text files as tables without being read into memory: an index of where their lines start, and a read for each word.
 
-The pages of the file are the kernel's; all processes have the same ones, and give them back when memory is short. The
-index is one array, made before the workers are forked and never written again.
+The index is one array, made before the workers are forked and never written again, so that all processes have one copy
+of it. A word is read where it stands (pread) when it is drawn: from the kernel's cache of the file, which is nobody's
+memory. With a mapping of the file a draw took a third less, but the mapping's pages count as memory of every process
+that has drawn from all over it, and a file that is cut short would end these processes: here it is an error as any.
 
 Each line has its entry: 4 bytes (8 in files above 4 GiB), so 40 MB for ten million. An entry for every 16th line and a
 search from there would take 2.5 MB, a tenth of a percent of such a file instead of a tenth, but a draw then takes
 1.3 to 2.5 times as long (`bench/test_vocab.py`).
-
-A file must not be cut short while it is mapped: the kernel ends a process that reads behind its end.
 """
 
 from __future__ import annotations
 
 import codecs
 import gzip
-import mmap
 import os
 import shutil
 import tempfile
@@ -26,11 +25,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, ClassVar, TypeVar
+from weakref import finalize
 
 import numpy as np
 import numpy.typing as npt
 
-from hybridpress.errors import UsageError
+from hybridpress.errors import TableChangedError, UsageError
 from hybridpress.vocab.mistakes import Mistakes
 from hybridpress.vocab.table import LazyTable
 
@@ -39,6 +39,7 @@ Starts = npt.NDArray[np.uint32] | npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
 
 _BLOCK = 1 << 20
+_read_at = os.pread
 _LINE_FEED, _CARRIAGE_RETURN = 10, 13
 _GZIP_MAGIC = b"\x1f\x8b"
 _AS_IT_IS = ("utf-8", "utf-8-sig")
@@ -61,8 +62,8 @@ def find_file(path: str | os.PathLike[str], base: Path) -> Path:
     raise UsageError(f'there is no file "{path}"{where}')
 
 
-class MappedText:
-    """A file's text as UTF-8, mapped into memory.
+class TextFile:
+    """A file's text as UTF-8, read where it is asked for. Its length is that of the moment when it was opened.
 
     A file that is compressed (gzip) or in another encoding is written out as plain UTF-8 first, to a temporary file
     without a name.
@@ -77,33 +78,46 @@ class MappedText:
         """As messages name it."""
         try:
             with closing(self._open(find_file(path, base), encoding)) as file:
-                if not os.fstat(file.fileno()).st_size:
-                    raise UsageError(f"{self.name} is empty")
-                self.data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                self._fd = os.dup(file.fileno())
+            finalize(self, os.close, self._fd)
+            self.size = os.fstat(self._fd).st_size
+            if not self.size:
+                raise UsageError(f"{self.name} is empty")
+            has_mark = self.read(0, len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
         except OSError as error:
             raise UsageError(f"{self.name} cannot be read: {error.strerror or error}") from None
-        self.begin = len(codecs.BOM_UTF8) if self.data[:3] == codecs.BOM_UTF8 else 0
+        self.begin = len(codecs.BOM_UTF8) if has_mark else 0
         """Where the text begins, behind the mark that some editors set."""
 
-    @property
-    def size(self) -> int:
-        return len(self.data)
+    def fileno(self) -> int:
+        """To read from by place: all processes share it, and none moves it."""
+        return self._fd
+
+    def read(self, begin: int, end: int) -> bytes:
+        """The bytes from *begin* up to *end*, or to the end of the text.
+
+        Raises:
+            UsageError: the file is shorter than it was.
+        """
+        n_bytes = max(min(end, self.size) - begin, 0)
+        data = os.pread(self._fd, n_bytes, begin)
+        if len(data) != n_bytes:
+            raise UsageError(f"{self.name} was cut short while it was read")
+        return data
 
     def blocks(self) -> Iterator[Block]:
         """The text in pieces of whole lines."""
-        data, start, line = self.data, self.begin, 1
-        while start < len(data):
-            end = data.rfind(b"\n", start, start + _BLOCK) + 1
-            if end <= start:
-                end = data.find(b"\n", start + _BLOCK) + 1 or len(data)
-            block = Block(data[start:end], start, line)
+        start, line, n_bytes = self.begin, 1, _BLOCK
+        while start < self.size:
+            raw = self.read(start, start + n_bytes)
+            if start + len(raw) < self.size and (n_whole := raw.rfind(b"\n") + 1) < len(raw):
+                if not n_whole:
+                    n_bytes *= 2  # a line longer than that
+                    continue
+                raw = raw[:n_whole]
+            block = Block(raw, start, line)
             yield block
-            start, line = end, line + len(block.ends)
-
-    def forget_pages(self) -> None:
-        """Give up the pages that were looked at: they were mapped for the index, and draws need few of them."""
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self.data.madvise(mmap.MADV_DONTNEED)
+            start, line, n_bytes = start + len(raw), line + len(block.ends), _BLOCK
 
     def _open(self, path: Path, encoding: str) -> IO[bytes]:
         try:
@@ -204,10 +218,10 @@ Check = Callable[[Block], Mask | None]
 """Looks a block over; which of its lines are words (None: all that are not blank)."""
 CheckOfFile = Callable[[Block, Mistakes], Mask | None]
 """The same, for any file: what is wrong with a line goes to the file's mistakes."""
-T = TypeVar("T", bound="MappedTable")
+T = TypeVar("T", bound="FileTable")
 
 
-def index_lines(text: MappedText, check: Check) -> Starts:
+def index_lines(text: TextFile, check: Check) -> Starts:
     """Where the words start that *check* lets pass, each on a line of its own; blank lines are none."""
     # Counted first, so that the array is made in its size: grown, it would stand twice in memory for a moment.
     n_lines = sum(len(block.ends) for block in text.blocks())
@@ -230,29 +244,29 @@ def build_by_lines(table: type[T], path: str | os.PathLike[str], base: Path, enc
     Raises:
         UsageError: no such file, no words in it, or what *check* found wrong.
     """
-    text = MappedText(path, base, encoding)
+    text = TextFile(path, base, encoding)
     mistakes = Mistakes(text.name)
     starts = index_lines(text, lambda block: check(block, mistakes))
     mistakes.check()
     return table(text, starts)
 
 
-def empty_starts(text: MappedText, n: int) -> Starts:
+def empty_starts(text: TextFile, n: int) -> Starts:
     """Room for *n* places in *text*, in as few bytes as they need."""
     if text.size < 1 << 32:
         return np.empty(n, np.uint32)
     return np.empty(n, np.uint64)
 
 
-class MappedTable(LazyTable):
-    """Words that are pieces of a mapped file, decoded when they are drawn."""
+class FileTable(LazyTable):
+    """Words that are pieces of a file, read and decoded when they are drawn."""
 
-    __slots__ = ("_data", "_name", "_starts")
+    __slots__ = ("_fd", "_starts", "_text")
 
     called: ClassVar[str] = "words"
     """What a message calls them."""
 
-    def __init__(self, text: MappedText, starts: Starts) -> None:
+    def __init__(self, text: TextFile, starts: Starts) -> None:
         """
         Raises:
             UsageError: there is not one word.
@@ -260,9 +274,8 @@ class MappedTable(LazyTable):
         super().__init__(len(starts) - 1)
         if not self._n_words:
             raise UsageError(f"{text.name} holds no {self.called}")
-        text.forget_pages()
-        self._name = text.name
-        self._data = text.data
+        self._text = text
+        self._fd = text.fileno()
         self._starts = starts.data.toreadonly()  # gives plain ints, and faster than the array does
 
     @property
@@ -271,20 +284,23 @@ class MappedTable(LazyTable):
         return self._starts.nbytes
 
     def _word(self, index: int) -> Any:
-        starts = self._starts
-        raw = self._data[starts[index] : starts[index + 1]]
+        begin = self._starts[index]
+        n_bytes = self._starts[index + 1] - begin
         try:
-            return self._decode(raw)
+            raw = _read_at(self._fd, n_bytes, begin)
+            if len(raw) == n_bytes:
+                return self._decode(raw)
         except Exception as error:
             # All was read when the table was built: then this was another file.
-            raise ValueError(f"{self._name}, word {index}: {error}; was the file changed during the run?") from error
+            raise TableChangedError(self._text.name, index, str(error)) from error
+        raise TableChangedError(self._text.name, index, "the file is shorter than it was")
 
     @abstractmethod
     def _decode(self, raw: bytes) -> Any:
         """The word that *raw* is, which ends with its line's end, and perhaps with blank lines."""
 
 
-class LinesTable(MappedTable):
+class LinesTable(FileTable):
     """Each line is a word, a str without its end."""
 
     __slots__ = ()
