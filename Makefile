@@ -43,7 +43,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@ $(COMPILED)
 
 # The hot path's C, made anew when it changed. Without a compiler nothing is made, and its twin in Python runs.
-$(COMPILED): hybridpress/hot/compiled.pyx | $(INSTALLED)
+$(COMPILED): hybridpress/hot/compiled.pyx hybridpress/hot/thrift_compiled.pyx | $(INSTALLED)
 	@$(BIN)/python -m pip install --quiet --quiet --build-constraint constraints.txt --no-deps --editable .
 	@touch $@
 
@@ -111,5 +111,5 @@ constraints: ## choose the newest versions of all packages, and pin them in cons
 	@echo "constraints.txt is new; try it with every Python there is support for, then commit it"
 
 clean: ## remove .venv and everything else that can be made again
-	@rm -rf .venv .venv-constraints .venv-peers dist build *.egg-info hybridpress/hot/compiled.c hybridpress/hot/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-constraints .venv-peers dist build *.egg-info hybridpress/hot/*.c hybridpress/hot/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,8 +17,8 @@ from hybridpress.scenario import Shape, label_of, shape_of, words_of
 from hybridpress.vocab.supply import Supply
 
 OF_A_PART = (
-    "host", "params", "param", "timeout", "cookies", "insecure", "ca_file", "max_body", "local_address", "draw",
-    "exhausted", "lost_words",
+    "host", "params", "param", "timeout", "cookies", "insecure", "ca_file", "max_body", "local_address",
+    "grpc_channels", "draw", "exhausted", "lost_words",
 )  # fmt: skip
 """The settings that a part of a mix may have for itself."""
 

@@ -274,7 +274,8 @@ class Press:
     def grpc(self, stub: Callable[[Any], Any], target: str, **options: Any) -> Any:
         """A generated gRPC stub on channels that time its calls: `await self.grpc(GreeterStub, "host:port").Hello(…)`.
 
-        Options: tls, channels (connections a worker; 1), timeout (s), metadata (a dict). Cheap to call.
+        Options: tls, channels (connections a worker; else --grpc-channels), timeout (s), metadata (a dict). Cheap to
+        call.
         """
         return self._clients.grpc(stub, target, **options)
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests.support import ports, programs
+from tests.support.leaks import LeakWatch
 from tests.support.nginx import Nginx
 from tests.support.processes import StrayWatch
 
 # No deadline: on a busy machine an example takes as long as it takes, and that says nothing of the code.
 settings.register_profile("suite", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """Fails the suite when, all tests and shared fixtures being done, a process, a descriptor or a file is left."""
+    with LeakWatch() as watch:
+        yield
+        leaks = watch.leaks()
+    assert not leaks, "the suite left behind:\n" + "\n".join(leaks)
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +40,8 @@ def start_nginx(no_stray_processes: None) -> Iterator[Callable[..., Nginx]]:
     """Starts an nginx of this test's own, with the options of `Nginx`. It ends with the test."""
     with ExitStack() as stack:
 
-        def start(*, processes: int = 1, unix: bool = False, tls: bool = False, extra: str = "") -> Nginx:
-            return stack.enter_context(Nginx(processes=processes, unix=unix, tls=tls, extra=extra))
+        def start(**options: Any) -> Nginx:
+            return stack.enter_context(Nginx(**options))
 
         yield start
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "Press a server with a scenario.",
     "search": "Find the highest QPS that keeps the objectives.",
     "ctl": "Change a run while it runs, or ask where it is.",
+    "report": "Make outputs from a result file.",
     "target": "Serve known answers over HTTP, to shoot at.",
     "demo": "Start the target, press it for some seconds, print the summary.",
     "init": "Write a scenario to start from.",

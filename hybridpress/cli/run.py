@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hybridpress.press import Press
 
 
-def _option(knob: Knob) -> Callable[[Any], Any]:
+def as_option(knob: Knob) -> Callable[[Any], Any]:
     """A knob as an option. Values stay words: RunConfig reads them, and tells all mistakes at once."""
     text = knob.help + (f"  [default: {knob.default_text}]" if knob.default_text else "")
     if knob.is_flag:
@@ -28,7 +28,7 @@ def _option(knob: Knob) -> Callable[[Any], Any]:
 def with_knobs(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give *command* every knob of a run as an option."""
     for knob in reversed(knobs().values()):
-        command = _option(knob)(command)
+        command = as_option(knob)(command)
     return command
 
 

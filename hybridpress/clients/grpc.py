@@ -41,7 +41,7 @@ class Grpc:
         target: str,
         *,
         tls: bool = False,
-        channels: int = 1,
+        channels: int | None = None,
         timeout: float | None = None,
         metadata: Mapping[str, str] = _NOTHING,
     ) -> S:
@@ -52,6 +52,7 @@ class Grpc:
         """
         if not isinstance(target, str) or not target:
             raise RequestError(f'target must be like "127.0.0.1:50051", got {target!r}')
+        channels = self._settings.grpc_channels if channels is None else channels
         if not isinstance(channels, int) or channels < 1:
             raise RequestError(f"channels must be 1 or more, got {channels!r}")
         timeout_s = self._settings.timeout_s if timeout is None else timeout

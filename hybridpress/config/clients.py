@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hybridpress.config.knob import Knob, knob
 from hybridpress.settings import parse_flag, parse_local_addresses, parse_readable_file
-from hybridpress.units import parse_bytes, parse_duration_s
+from hybridpress.units import parse_bytes, parse_count, parse_duration_s
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,4 +42,8 @@ class ClientSettings:
             "ADDR",
             is_repeated=True,
         ),
+    )
+    grpc_channels: int = knob(
+        1,
+        Knob("grpc_channels", parse_count, "Connections of a worker to each gRPC server; calls take turns.", "N", "1"),
     )

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from contextlib import suppress
 from typing import Protocol
 
 from hybridpress.clock import now_ns, suspended_ns
-from hybridpress.config import RunConfig
 from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
+from hybridpress.coordinator.crew import Crew
 from hybridpress.coordinator.helm import Helm
 from hybridpress.coordinator.keys import Typing
-from hybridpress.coordinator.seeker import Seeker
-from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spawner
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import HybridpressError
-from hybridpress.ipc.channel import CoordinatorEnd
+from hybridpress.ipc.messages import Report
 from hybridpress.metrics.news import Moment, Status
 from hybridpress.metrics.result import EventResult
 from hybridpress.units import NS_PER_S
@@ -44,28 +41,29 @@ class Listener(Protocol):
 
 
 class Coordinator:
-    """Conducts one run over the workers that *spawner* forks."""
+    """Conducts one run, the one of *state*, over *crew*."""
 
-    def __init__(self, config: RunConfig, spawner: Spawner, listener: Listener, seeker: Seeker | None = None) -> None:
-        self._spawner = spawner
+    def __init__(self, state: RunState, crew: Crew, listener: Listener) -> None:
+        self._crew = crew
         self._listener = listener
-        self._channels: dict[int, CoordinatorEnd] = {}
-        self._deaf: set[int] = set()
         self._over = asyncio.Event()
-        self.state = RunState(config, now_ns(), seeker)
+        self.state = state
         self.helm = Helm(self.state, self._act)
         """Takes commands for the run, from wherever."""
 
     async def run(self) -> RunState:
-        """Conduct the run to its end. Ctrl-C once drains, twice kills."""
+        """Conduct the run to its end. Ctrl-C, SIGTERM or a terminal that hangs up drains it; a second one kills."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Whoever started us with nohup wants the run to outlive the terminal.
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             # Elsewhere than in the main thread the signals are somebody else's.
             with suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, self._interrupted)
-        loop.add_reader(self._spawner.fileno(), self._spawner_has_news)
+        self._crew.open(self)
         for worker in range(len(self.state.workers)):
-            self._spawner.fork(worker)
+            self._crew.fork(worker)
         clockwork = [loop.create_task(self._tick()), loop.create_task(self._tell_status())]
         typing = Typing("qps" if self.state.config.is_paced else "slots", self._typed)
         try:
@@ -81,10 +79,7 @@ class Coordinator:
             await self.helm.close()
             for task in clockwork:
                 task.cancel()
-            loop.remove_reader(self._spawner.fileno())
-            for worker, channel in self._channels.items():
-                self._stop_listening(worker)
-                channel.close()
+            self._crew.shut()
         return self.state
 
     async def _tick(self) -> None:
@@ -107,59 +102,32 @@ class Coordinator:
     def _interrupted(self) -> None:
         self._act(self.state.interrupted(now_ns()))
 
-    def _spawner_has_news(self) -> None:
-        news = self._spawner.receive()
-        if isinstance(news, Forked):
-            if (former := self._channels.get(news.worker)) is not None:
-                former.close()
-            channel = self._channels[news.worker] = self._spawner.receive_channel()
-            self._deaf.discard(news.worker)
-            asyncio.get_running_loop().add_reader(channel.fileno(), self._worker_reports, news.worker)
-            self._act(self.state.forked(news.worker, news.pid, now_ns()))
-        elif isinstance(news, Exited):
-            self._worker_is_gone(news.worker, news.exit_code)
-        elif isinstance(news, CpuWorkerExited):
-            self._act(self.state.cpu_worker_exited(news.number, news.pid, news.exit_code, now_ns()))
-        elif isinstance(news, HybridpressError):
-            self.state.complain(str(news))
-        else:
-            # The spawner is gone, and by the kernel's doing every worker with it.
-            asyncio.get_running_loop().remove_reader(self._spawner.fileno())
-            for worker in range(len(self.state.workers)):
-                self._worker_is_gone(worker, -signal.SIGKILL)
+    # what the crew tells
 
-    def _worker_reports(self, worker: int) -> None:
-        report = self._channels[worker].receive()
-        if report is None:
-            self._stop_listening(worker)
-            return
+    def forked(self, worker: int, pid: int) -> None:
+        self._act(self.state.forked(worker, pid, now_ns()))
+
+    def heard(self, report: Report) -> None:
         self._act(self.state.heard(report, now_ns()))
 
-    def _worker_is_gone(self, worker: int, exit_code: int) -> None:
-        """All that the worker still had to say lies in its channel: hear it first."""
-        # Not to the end of the stream: a process that the scenario forked may hold that open.
-        while worker not in self._deaf and worker in self._channels and self._channels[worker].has_news():
-            self._worker_reports(worker)
-        if worker in self._channels:
-            self._stop_listening(worker)
+    def exited(self, worker: int, exit_code: int) -> None:
         self._act(self.state.exited(worker, exit_code, now_ns()))
 
-    def _stop_listening(self, worker: int) -> None:
-        if worker not in self._deaf:
-            self._deaf.add(worker)
-            asyncio.get_running_loop().remove_reader(self._channels[worker].fileno())
+    def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None:
+        self._act(self.state.cpu_worker_exited(number, pid, exit_code, now_ns()))
+
+    def complained(self, text: str) -> None:
+        self.state.complain(text)
 
     def _act(self, actions: list[Action]) -> None:
         for action in actions:
             match action:
                 case Tell(worker, order):
-                    self._channels[worker].send(order)
+                    self._crew.send(worker, order)
                 case Kill(worker):
-                    with suppress(ProcessLookupError):
-                        if pid := self.state.workers[worker].pid:
-                            os.kill(pid, signal.SIGKILL)
+                    self._crew.kill(worker)
                 case Fork(worker):
-                    self._spawner.fork(worker)
+                    self._crew.fork(worker)
                 case Started():
                     self._listener.started()
                 case Draining(in_flight):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hybridpress.coordinator.actions import Action
+from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import UsageError
 from hybridpress.metrics.interval import Interval
@@ -23,7 +24,7 @@ def set_qps(state: RunState, rate_per_s: float, now_ns: int) -> list[Action]:
         raise UsageError("the run is unpaced: it has a number of slots, but no rate; start it with --qps")
     if state.seeker is not None:
         raise UsageError("a search sets the rate by itself")
-    text = f"qps {format_count(round(course.rate_at(now_ns), 3))} → {format_count(rate_per_s)}"
+    text = f"qps {format_count(round(course.rate_at(now_ns + AHEAD_NS), 3))} → {format_count(rate_per_s)}"
     return [*state.dealer.set_rate(rate_per_s, now_ns), state.note(now_ns, "control", text)]
 
 
@@ -77,7 +78,7 @@ def moment(state: RunState, interval: Interval, target_qps: float | None) -> Mom
 
 def status(state: RunState, now_ns: int) -> Status:
     """Where the run is, in plain figures."""
-    course = state.dealer.course
+    course, until_ns = state.dealer.course, state.dealer.until_ns
     known = [worker.counts for worker in state.places if worker.counts and not worker.reports_no_more]
     return Status(
         scenario=state.config.scenario,
@@ -94,6 +95,7 @@ def status(state: RunState, now_ns: int) -> Status:
         dropped=state.total.dropped,
         in_flight=sum(counts.in_flight for counts in known),
         backlog=sum(counts.backlog for counts in known),
+        left_s=None if until_ns is None else round(max(until_ns - max(now_ns, state.start_ns), 0) / NS_PER_S, 1),
     )
 
 

@@ -8,12 +8,16 @@ Uniform: number n has the point n, and the workers take turns. Poisson: by time 
 is one of rate 1 in the area under that rate (Daley and Vere-Jones, An Introduction to the Theory of Point Processes,
 7.4): gaps between points are exponential with mean 1. Each point is given to a worker by lot, which makes every
 worker's arrivals a Poisson process of their own (thinning).
+
+Over several machines the numbers are dealt twice: to the machines, and what each has to its workers. Who deals on says
+so by `above`; everything else is the same.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -41,16 +45,22 @@ class Mark(NamedTuple):
     area: float
 
 
+Above = tuple[tuple[int, tuple[int, ...]], ...]
+"""Who dealt before the workers were dealt to, the first one first: a place, and the weights of all places there."""
+
+
 class Arrivals(Protocol):
-    """Points in the area, by number."""
+    """Points in the area, by number. Without *above* all of them are dealt to the workers."""
 
     def n_before(self, area: float) -> int:
         """How many points lie before *area*: the number of the first one at it or beyond."""
 
-    def own(self, worker: int, weights: tuple[int, ...], first: int, end: int | None, at_most: int) -> Own:
+    def own(
+        self, worker: int, weights: tuple[int, ...], first: int, end: int | None, at_most: int, above: Above = ()
+    ) -> Own:
         """*worker*'s from number *first* up to, not including, *end*; about *at_most* of them."""
 
-    def n_own(self, worker: int, weights: tuple[int, ...], first: int, end: int) -> int:
+    def n_own(self, worker: int, weights: tuple[int, ...], first: int, end: int, above: Above = ()) -> int:
         """How many those are."""
 
     def mark(self) -> Mark:
@@ -67,22 +77,26 @@ class Uniform:
         # What is off by a rounding error is not one more, as in Profile.n_arrivals.
         return max(math.ceil(area - 1e-9 - area * 1e-15), 0)
 
-    def own(self, worker: int, weights: tuple[int, ...], first: int, end: int | None, at_most: int) -> Own:
+    def own(
+        self, worker: int, weights: tuple[int, ...], first: int, end: int | None, at_most: int, above: Above = ()
+    ) -> Own:
         import numpy as np
 
-        mine, n_turns = _mine(worker, weights)
-        begin = _n_below(first, mine, n_turns)
-        last = begin + at_most if end is None else min(begin + at_most, _n_below(end, mine, n_turns))
-        if not mine or last <= begin:
+        path = [_mine(place, among) for place, among in (*above, (worker, weights))]
+        begin = _n_below(first, path)
+        last = begin + at_most if end is None else min(begin + at_most, _n_below(end, path))
+        if last <= begin or not all(mine for mine, _ in path):
             return Own(np.empty(0, np.int64), np.empty(0), first if end is None else end)
-        rounds, turn = np.divmod(np.arange(begin, last), len(mine))
-        numbers = rounds * n_turns + np.array(mine)[turn]
+        numbers = np.arange(begin, last)
+        for mine, n_turns in reversed(path):
+            rounds, turn = np.divmod(numbers, len(mine))
+            numbers = rounds * n_turns + np.array(mine)[turn]
         seen = end if end is not None and last - begin < at_most else int(numbers[-1]) + 1
         return Own(numbers, numbers.astype(np.float64), seen)
 
-    def n_own(self, worker: int, weights: tuple[int, ...], first: int, end: int) -> int:
-        mine, n_turns = _mine(worker, weights)
-        return max(_n_below(end, mine, n_turns) - _n_below(first, mine, n_turns), 0)
+    def n_own(self, worker: int, weights: tuple[int, ...], first: int, end: int, above: Above = ()) -> int:
+        path = [_mine(place, among) for place, among in (*above, (worker, weights))]
+        return max(_n_below(end, path) - _n_below(first, path), 0)
 
     def mark(self) -> Mark:
         return Mark(0, 0.0)
@@ -97,10 +111,25 @@ def _mine(worker: int, weights: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
     return found[worker], sum(map(len, found))
 
 
-def _n_below(number: int, mine: tuple[int, ...], n_turns: int) -> int:
-    """How many of the numbers from 0 up to *number* are of these turns."""
-    rounds, turn = divmod(number, n_turns)
-    return rounds * len(mine) + bisect_left(mine, turn)
+def _n_below(number: int, path: Sequence[tuple[tuple[int, ...], int]]) -> int:
+    """How many of the numbers from 0 up to *number* are of these turns, each of what the ones before leave."""
+    for mine, n_turns in path:
+        rounds, turn = divmod(number, n_turns)
+        number = rounds * len(mine) + bisect_left(mine, turn)
+    return number
+
+
+def _lots(path: Above) -> tuple[float, float]:
+    """From which lot on, up to which, a point is of who is at the end of *path*; neighbours share their bounds."""
+    low, high = 0.0, 1.0
+    for place, weights in path:
+        bounds = [0, *accumulate(weights)]
+        edges = [
+            low if not bound else high if bound == bounds[-1] else low + (high - low) * bound / bounds[-1]
+            for bound in bounds[place : place + 2]
+        ]
+        low, high = edges
+    return low, high
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +159,12 @@ class Poisson:
         points = self._chunk(self._first + k).points
         return (self._first + k) * _CHUNK + int(points.searchsorted(area))
 
-    def own(self, worker: int, weights: tuple[int, ...], first: int, end: int | None, at_most: int) -> Own:
+    def own(
+        self, worker: int, weights: tuple[int, ...], first: int, end: int | None, at_most: int, above: Above = ()
+    ) -> Own:
         import numpy as np
 
-        bounds = [0, *accumulate(weights)]
-        low, high = bounds[worker] / bounds[-1], bounds[worker + 1] / bounds[-1]
+        low, high = _lots((*above, (worker, weights)))
         numbers, points = [np.empty(0, np.int64)], [np.empty(0)]
         n_found, seen = 0, first
         while low < high and n_found < at_most and (end is None or seen < end):
@@ -151,8 +181,8 @@ class Poisson:
             seen = end
         return Own(np.concatenate(numbers), np.concatenate(points), seen)
 
-    def n_own(self, worker: int, weights: tuple[int, ...], first: int, end: int) -> int:
-        return len(self.own(worker, weights, first, end, max(end - first, 0)).numbers)
+    def n_own(self, worker: int, weights: tuple[int, ...], first: int, end: int, above: Above = ()) -> int:
+        return len(self.own(worker, weights, first, end, max(end - first, 0), above).numbers)
 
     def mark(self) -> Mark:
         k = max(len(self._begins) - 3, 0)

@@ -129,7 +129,7 @@ class Pacer:
                 n_by_then = self._arrivals.n_before(area)
                 end = n_by_then if end is None else min(end, n_by_then)
             if end is not None and end > first:
-                later += self._arrivals.n_own(self._worker, leg.weights, first, end)
+                later += self._arrivals.n_own(self._worker, leg.weights, first, end, leg.above)
         return n_due + max(later - self._debt, 0)
 
     def give_up(self, until_ns: int, at_most: int) -> list[int]:
@@ -170,7 +170,7 @@ class Pacer:
         first = self._seen
         if end is not None and first >= end:
             return False
-        numbers, points, self._seen = self._arrivals.own(self._worker, leg.weights, first, end, BATCH)
+        numbers, points, self._seen = self._arrivals.own(self._worker, leg.weights, first, end, BATCH, leg.above)
         if len(points) and points[-1] >= leg.end_area:
             n_within = int(points.searchsorted(leg.end_area))
             self._seen = int(numbers[n_within])
@@ -196,7 +196,7 @@ class Pacer:
         """How many are ours from number *first* up to *end*, leg by leg."""
         for leg, begin, stop in self._spans(first, end):
             assert stop is not None
-            yield self._arrivals.n_own(self._worker, leg.weights, begin, stop)
+            yield self._arrivals.n_own(self._worker, leg.weights, begin, stop, leg.above)
 
 
 def _n_before(until_ns: int, dues: list[int]) -> int:

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hybridpress.load.arrivals import Mark
+from hybridpress.load.arrivals import Above, Mark
 from hybridpress.load.profile import Profile
 from hybridpress.units import NS_PER_S
 
@@ -42,6 +42,8 @@ class Leg:
     end_area: float = math.inf
     """Points from here on are not of the plan: for Poisson arrivals, whose number is not known in advance."""
     mark: Mark = Mark(0, 0.0)
+    above: Above = ()
+    """Over several machines: which of them this is, and by which weights the iterations are dealt to them first."""
 
     def due_ns(self, points: Floats, profile: Profile) -> Integers:
         """When the iterations with these *points*, ascending, are due by *profile*."""

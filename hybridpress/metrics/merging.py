@@ -218,9 +218,26 @@ def _second(found: Sequence[IntervalResult]) -> IntervalResult:
             target_qps=_added(second.target_qps for second in found),
             in_flight=sum(second.in_flight for second in found),
             step_histograms=steps,
+            errors=_errors_by_kind(found),
+            cpu_pct=_worst(second.cpu_pct for second in found),
+            loop_lag_p99_ms=_worst(second.loop_lag_p99_ms for second in found),
+            lateness_p99_ms=_worst(second.lateness_p99_ms for second in found),
         ),
         times,
     )
+
+
+def _errors_by_kind(found: Sequence[IntervalResult]) -> dict[str, int]:
+    kinds: dict[str, int] = {}
+    for second in found:
+        for kind, count in second.errors.items():
+            kinds[kind] = kinds.get(kind, 0) + count
+    return kinds
+
+
+def _worst(values: Iterable[float | None]) -> float | None:
+    """The highest of them: a percentile of the sum is not known, but no higher than this."""
+    return max((value for value in values if value is not None), default=None)
 
 
 def _cpu_tier(tiers: Sequence[CpuTierResult], histograms: HistogramsResult) -> CpuTierResult | None:

@@ -52,3 +52,5 @@ class Status:
     in_flight: int
     backlog: int
     """Iterations that are due and wait for a slot."""
+    left_s: float | None = None
+    """Until no more are started, by what is known now; None: nobody knows, or the run is paused."""

@@ -130,7 +130,8 @@ class IntervalResult:
     """One second of the run. `started` counts by start, `completed` and `failed` by end.
 
     `histogram` is of the response times of those that ended, for `Histogram.decode`; `step_histograms` of the times of
-    the most frequent steps. They are coarse where they would be long otherwise; the run's own are not.
+    the most frequent steps. They are coarse where they would be long otherwise; the run's own are not. `errors` counts
+    by kind; `cpu_pct` is the mean over the workers, of one core each.
     """
 
     at_s: int
@@ -147,6 +148,10 @@ class IntervalResult:
     max_ms: float | None = None
     histogram: str | None = None
     step_histograms: dict[str, str] = field(default_factory=dict)
+    errors: dict[str, int] = field(default_factory=dict)
+    cpu_pct: float | None = None
+    loop_lag_p99_ms: float | None = None
+    lateness_p99_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

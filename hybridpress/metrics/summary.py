@@ -80,8 +80,24 @@ def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
         target_qps=target_qps,
         in_flight=interval.in_flight,
         step_histograms=_step_histograms(interval),
+        errors=_errors_by_kind(interval),
+        cpu_pct=round(interval.health.cpu_pct, 1) if interval.health.span_ns else None,
+        loop_lag_p99_ms=_p99_ms(interval.health.loop_lag),
+        lateness_p99_ms=None if target_qps is None else _p99_ms(interval.lateness),
     )
     return with_times(second, interval.response)
+
+
+def _errors_by_kind(interval: Interval) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for (kind, _), error in interval.errors.items():
+        found[kind] = found.get(kind, 0) + error.count
+    return found
+
+
+def _p99_ms(times: Histogram) -> float | None:
+    found = times.percentiles_ns(99)
+    return None if found is None else found[0] / 1e6
 
 
 def with_times(second: IntervalResult, response: Histogram) -> IntervalResult:

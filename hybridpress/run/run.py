@@ -11,8 +11,10 @@ from typing import Any
 import uvloop
 
 from hybridpress import machine, scenario
+from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig, knobs_by_name
 from hybridpress.coordinator.coordinator import Coordinator
+from hybridpress.coordinator.crew import Forkers
 from hybridpress.coordinator.seeker import Quest, Seeker
 from hybridpress.coordinator.spawner import Spawner
 from hybridpress.coordinator.state import RunState
@@ -160,10 +162,11 @@ def _beside_the_workers(config: RunConfig) -> AbstractContextManager[None]:
 async def _conduct(
     cast: Cast, config: RunConfig, spawner: Spawner, outputs: Outputs, seeker: Seeker | None
 ) -> RunState:
-    coordinator = Coordinator(config, spawner, outputs, seeker)
+    state = RunState(config, now_ns(), seeker)
+    coordinator = Coordinator(state, Forkers(spawner, config.processes), outputs)
     if shortage := shortage_of_files(cast):
         event = EventResult(0.0, "few_open_files", shortage)
-        coordinator.state.events.append(event)
+        state.events.append(event)
         outputs.event(event)
     await outputs.open(coordinator.helm.obey)
     try:

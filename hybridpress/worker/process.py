@@ -85,6 +85,7 @@ def http_settings(config: RunConfig) -> HttpSettings:
         cookies=config.cookies,
         headers={"User-Agent": f"hybridpress/{__version__}", "Accept": "*/*"},
         local_addresses=config.local_addresses,
+        grpc_channels=config.grpc_channels,
     )
 
 

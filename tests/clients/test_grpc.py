@@ -41,6 +41,8 @@ async def say(request: bytes, context: Any) -> bytes:
     metadata = dict(context.invocation_metadata())
     if request == b"who":
         return str(metadata.get("x-slot")).encode()
+    if request == b"peer":
+        return str(context.peer()).encode()
     if request == b"refuse":
         await context.abort(grpc.StatusCode.PERMISSION_DENIED, "not you")
     if request == b"sleep":
@@ -78,13 +80,13 @@ def echo_server() -> aio.Server:
 
 
 @asynccontextmanager
-async def echoing() -> AsyncIterator[tuple[Clients, Remembering, str]]:
+async def echoing(**settings: Any) -> AsyncIterator[tuple[Clients, Remembering, str]]:
     """The clients of a worker, what they measure, and where the server is."""
     server = echo_server()
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     trace = Remembering()
-    kit = Clients(HttpSettings(timeout_s=5.0), trace)
+    kit = Clients(HttpSettings(timeout_s=5.0, **settings), trace)
     try:
         yield kit, trace, f"127.0.0.1:{port}"
     finally:
@@ -184,14 +186,18 @@ def test_what_cannot_be(options: dict[str, Any], text: str) -> None:
     run(test())
 
 
-def test_several_channels() -> None:
-    """Calls go over the channels of a worker in turn, each a connection."""
+@pytest.mark.parametrize(
+    ("of_run", "option", "n_channels"), [(1, {}, 1), (3, {}, 3), (1, {"channels": 3}, 3), (4, {"channels": 2}, 2)]
+)
+def test_several_channels(of_run: int, option: dict[str, int], n_channels: int) -> None:
+    """Calls go over a worker's channels in turn, each a connection: as many as the run has, or the stub asks for."""
 
     async def test() -> None:
-        async with echoing() as (kit, _, target):
-            stub = kit.grpc(EchoStub, target, channels=3)
-            for _ in range(6):
-                assert await stub.Say(b"x") == b"x"
+        async with echoing(grpc_channels=of_run) as (kit, _, target):
+            stub = kit.grpc(EchoStub, target, **option)
+            peers = [await stub.Say(b"peer") for _ in range(2 * n_channels)]
+            assert len(set(peers)) == n_channels
+            assert peers[:n_channels] == peers[n_channels:]
 
     run(test())
 

@@ -8,18 +8,42 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from hybridpress.target import Target
+from hybridpress.target.thrift import IDL
 from tests.support import command, programs
 from tests.support.command import SCENARIOS
+from tests.support.nginx import Nginx
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
-FILES = {name: SCENARIOS / f"{name}.py" for name in ("postgres_query", "redis_get")}
+FILES = {name: SCENARIOS / f"{name}.py" for name in ("http2_get", "postgres_query", "redis_get", "thrift_generated")}
 POSTGRES = Path("/usr/lib/postgresql")
 """Where Debian keeps the programs of the server, by version: they are on nobody's PATH."""
+
+
+def test_http2(start_nginx: Callable[..., Nginx], tmp_path: Path) -> None:
+    """Each request is a step, over HTTP/2, on one connection for the slots of a worker; nginx counted the same."""
+    nginx = start_nginx(tls=True, http2=True)
+    args = ["--host", nginx.tls_url, "--ca-file", str(nginx.ca_file), "--param", f"ca={nginx.ca_file}"]
+    args += ["--qps", "200", "--duration", "2s", "--concurrent", "8", "--processes", "1"]
+    n_before = nginx.n_connections()
+    ran = command.run(FILES["http2_get"], *args, json_file=tmp_path / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    assert ran.found["errors"] == []
+    assert ran.found["iterations"]["completed"] == ran.found["steps"]["GET"]["count"] == 400
+    assert {name: counts["failed"] for name, counts in ran.found["checks"].items()} == {
+        "status is 200": 0,
+        "it came over HTTP/2": 0,
+        "there is a body": 0,
+    }
+    assert nginx.n_requests() == 400
+    assert (
+        nginx.n_connections() - n_before <= 3
+    )  # one looked whether the host is there; a client a slot would be 8 more
 
 
 @pytest.fixture
@@ -103,3 +127,43 @@ def test_postgres(postgres_port: int, tmp_path: Path) -> None:
     assert ran.exit_code in (0, 3), ran.err
     assert ran.found["errors"] == []
     assert ran.found["iterations"]["completed"] == ran.found["steps"]["square"]["count"] == 400
+
+
+@pytest.fixture
+def generated_scenario(tmp_path: Path) -> Path:
+    """A copy of the scenario with what Apache's compiler makes of its IDL beside it."""
+    subprocess.run([programs.need("thrift"), "--gen", "py", str(IDL)], check=True, capture_output=True, cwd=tmp_path)
+    return Path(shutil.copy(FILES["thrift_generated"], tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["Generated", "Blocking"])
+def test_generated_thrift(generated_scenario: Path, tmp_path: Path, kind: str) -> None:
+    """Apache's generated code makes calls over our connections, and over its own in a press that blocks: each call is a
+    step, and the target counted what we counted.
+    """
+    with Target(sides=["thrift"]) as target:
+        args = ["--param", f"port={target.ports['thrift']}", "--processes", "1"]
+        args += ["--qps", "200", "--duration", "2s", "--concurrent", "8"]
+        ran = command.run(f"{generated_scenario}:{kind}", *args, json_file=tmp_path / "r.json")
+        counted = target.stats()["paths"]
+    assert ran.exit_code in (0, 3), ran.err
+    assert ran.found["errors"] == []
+    assert ran.found["iterations"]["completed"] == 400
+    assert all(check["failed"] == 0 for check in ran.found["checks"].values())
+    steps = {name.rpartition(".")[2]: counts["count"] for name, counts in ran.found["steps"].items()}
+    assert steps.pop("connect", 8) == 8
+    assert steps == {"add": 400, "calculate": 400}
+    assert counted["Calculator.add"] == {"200": 400}
+    assert sum(counted["Calculator.calculate"].values()) == 400
+    refused = ran.found["checks"]["only a division by zero is refused"]["passed"]
+    assert counted["Calculator.calculate"]["400"] == refused > 0
+    assert all(counts["response_time_ms"]["p50"] > 0 for counts in ran.found["steps"].values())
+
+
+def test_generated_thrift_that_breaks(generated_scenario: Path, free_port: int, tmp_path: Path) -> None:
+    """Where nobody is there, a blocking press tells it by Apache's own error, counted as any."""
+    args = ["--param", f"port={free_port}", "--iterations", "5", "--concurrent", "2", "--processes", "1"]
+    ran = command.run(f"{generated_scenario}:Blocking", *args, json_file=tmp_path / "r.json")
+    assert ran.exit_code == 1
+    assert [(error["kind"], error["count"]) for error in ran.found["errors"]] == [("TTransportException", 5)]
+    assert (ran.found["steps"]["connect"]["count"], ran.found["steps"]["connect"]["failed"]) == (5, 5)

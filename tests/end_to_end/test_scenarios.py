@@ -19,11 +19,17 @@ from tests.support.command import SCENARIOS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 FILES = sorted(set(SCENARIOS.glob("*.py")) - set(OTHERS.values()))
-SIDES = {"grpc_unary": "grpc", "tcp_echo": "tcp", "thrift_calculator": "thrift", "websocket_chat": "websocket"}
+SIDES = {
+    "grpc_unary": "grpc",
+    "tcp_echo": "tcp",
+    "thrift_calculator": "thrift",
+    "udp_echo": "udp",
+    "websocket_chat": "websocket",
+}
 """Scenarios that press another port of the target than that of HTTP, and what it speaks there."""
 
-SILENT = {"blocking_sdk"}
-"""Scenarios whose exchanges are an SDK's own affair: no bytes are known of them, and nothing to print."""
+SILENT = {"blocking_sdk", "multipart_upload"}
+"""Scenarios whose exchanges are the affair of an SDK or of aiohttp: nothing is printed of them."""
 
 
 def place(server: Target, file: Path) -> list[str]:
@@ -95,6 +101,21 @@ def test_script(target: Target, file: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr
     assert "100 planned, 100 started, 100 completed, 0 failed" in done.stdout
+
+
+def test_what_is_lost_is_counted(tmp_path: Path) -> None:
+    """Datagrams that do not come back are failures by that name, exactly as many as were lost; the others go on."""
+    words = '[b"lose %d" % n if n % 4 == 0 else b"%d:" % n for n in range(100)]'
+    script = tmp_path / "lossy.py"
+    text = (SCENARIOS / "udp_echo.py").read_text().replace("timeout=0.5", "timeout=0.1")
+    script.write_text(text + f"\n\nclass Lossy(UdpEcho):\n    def vocab(self):\n        return {words}\n")
+    with Target(sides=["udp"]) as server:
+        args = ["--param", f"port={server.ports['udp']}", "--draw", "once", "--qps", "200", "--concurrent", "20"]
+        found = command.run(f"{script}:Lossy", *args, json_file=tmp_path / "r.json").found
+        assert server.stats()["paths"]["(UDP datagram)"] == {"200": 100}
+    assert found["iterations"]["completed"] == 75
+    assert [(error["kind"], error["count"]) for error in found["errors"]] == [("DatagramLostError", 25)]
+    assert (found["steps"]["question"]["count"], found["steps"]["question"]["failed"]) == (100, 25)
 
 
 def test_the_idl_is_that_of_the_target() -> None:

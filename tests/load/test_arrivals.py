@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -160,3 +161,31 @@ def test_who_has_no_share_has_nothing(arrivals: Arrivals) -> None:
 def test_uniform_points(area: float, n: int) -> None:
     """Number n has the point n; a rounding error is not one more."""
     assert Uniform().n_before(area) == n
+
+
+@st.composite
+def machines(draw: st.DrawFn) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """Weights of some machines, and those of each one's workers; whoever has a weight has somebody to deal to."""
+    weights = st.lists(st.integers(0, 7), min_size=1, max_size=4).filter(any).map(tuple)
+    nodes = draw(weights)
+    return nodes, [draw(weights) for _ in nodes]
+
+
+@pytest.mark.parametrize("kind", [Uniform, lambda: Poisson(3)])
+@given(machines(), st.integers(0, 5_000), st.integers(0, 700))
+def test_dealt_twice(
+    kind: Callable[[], Arrivals], dealt: tuple[tuple[int, ...], list[tuple[int, ...]]], first: int, n: int
+) -> None:
+    """Over several machines every number is somebody's, once; a machine has the same whoever its workers are."""
+    nodes, workers = dealt
+    arrivals = kind()
+    found: list[int] = []
+    for node, weights in enumerate(workers):
+        own: list[int] = []
+        for worker in range(len(weights)):
+            numbers = arrivals.own(worker, weights, first, first + n, 10_000, ((node, nodes),)).numbers.tolist()
+            assert len(numbers) == arrivals.n_own(worker, weights, first, first + n, ((node, nodes),))
+            own += numbers
+        assert sorted(own) == arrivals.own(node, nodes, first, first + n, 10_000).numbers.tolist()
+        found += own
+    assert sorted(found) == list(range(first, first + n))

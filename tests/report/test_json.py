@@ -40,8 +40,9 @@ KEYS: dict[str, set[str]] = {
     "intervals.0": {
         "at_s", "started", "completed", "failed", "dropped", "target_qps", "in_flight",
         "mean_ms", "p50_ms", "p90_ms", "p99_ms", "max_ms",
-        "histogram", "step_histograms",
+        "histogram", "step_histograms", "errors", "cpu_pct", "loop_lag_p99_ms", "lateness_p99_ms",
     },
+    "intervals.0.errors": {"ConnectError"},
     "intervals.0.step_histograms": {"step 0"},
     "histograms": {"response", "service", "lateness", "loop_lag", "steps", "parts", "prepare", "verify"},
     "histograms.steps": {"step 0"},

@@ -37,14 +37,17 @@ class Nginx:
 
     `/` (and any path) answers with `BODY`, `/json` with `JSON_BODY`, `/nginx_status` with nginx's own counters.
     *unix* adds a listener on a Unix socket (`unix_url`), *tls* one with a certificate for localhost and 127.0.0.1
-    (`tls_url`, trusted by `ca_file`). *extra* is put into the server block as it is.
+    (`tls_url`, trusted by `ca_file`), which speaks HTTP/2 with *http2*. *extra* is put into the server block as it is.
     """
 
-    def __init__(self, *, processes: int = 1, unix: bool = False, tls: bool = False, extra: str = "") -> None:
+    def __init__(
+        self, *, processes: int = 1, unix: bool = False, tls: bool = False, http2: bool = False, extra: str = ""
+    ) -> None:
         self._program = programs.need("nginx")
         self._processes = processes
         self._has_unix = unix
         self._has_tls = tls
+        self._has_http2 = http2
         self._extra = extra
         self._nginx: subprocess.Popen[bytes] | None = None
         self._n_status_reads = 0
@@ -81,8 +84,22 @@ class Nginx:
         assert self._nginx is not None
         return self._nginx.pid
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of nginx's master process and its workers."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [self.pid, *map(int, children.split())]
+
     def n_requests(self) -> int:
         """How many requests nginx has been sent since it started, without those that ask for this very number."""
+        return self._counted()[2]
+
+    def n_connections(self) -> int:
+        """How many connections nginx has taken since it started, without those of who asks for its counts."""
+        return self._counted()[0]
+
+    def _counted(self) -> tuple[int, int, int]:
+        """Connections accepted and handled, and requests; without those that ask for these very numbers."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
             connection.request("GET", "/nginx_status", headers={"Connection": "close"})
@@ -92,7 +109,8 @@ class Nginx:
         self._n_status_reads += 1
         match = re.search(r"^ (\d+) (\d+) (\d+) $", text, re.MULTILINE)
         assert match is not None, text
-        return int(match[3]) - self._n_status_reads
+        accepted, handled, requests = (int(count) - self._n_status_reads for count in match.groups())
+        return accepted, handled, requests
 
     def error_log(self) -> str:
         """What nginx complained of."""
@@ -163,7 +181,7 @@ class Nginx:
             listeners.append(f"listen unix:{self.socket_path};")
         if self._has_tls:
             listeners += [
-                f"listen 127.0.0.1:{self.tls_port} ssl;",
+                f"listen 127.0.0.1:{self.tls_port} ssl{' http2' if self._has_http2 else ''};",
                 f"ssl_certificate {self.directory}/server.pem;",
                 f"ssl_certificate_key {self.directory}/server.pem;",
             ]

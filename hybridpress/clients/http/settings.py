@@ -1,4 +1,4 @@
-"""What one run asks of its HTTP clients, the fast one and the session alike."""
+"""What one run asks of its clients: of those of HTTP first, and of the others what suits them."""
 
 from __future__ import annotations
 
@@ -24,3 +24,4 @@ class HttpSettings:
     # from 128 to 4,096. Fewer are no faster, and wait all together for one dropped SYN; more only cost CPU.
     max_connecting: int = 256
     local_addresses: tuple[str, ...] = ()  # IP addresses to connect from, in turn; none: as the system likes
+    grpc_channels: int = 1  # connections of a worker to each gRPC server

@@ -10,16 +10,20 @@ from typing import Any, Final, Protocol
 
 from thriftpy2.protocol.compact import TCompactProtocol
 from thriftpy2.protocol.cybin import TCyBinaryProtocol
+from thriftpy2.thrift import TType
 from thriftpy2.transport import TTransportException
 from thriftpy2.transport.buffered import TCyBufferedTransport
 from thriftpy2.transport.memory import TCyMemoryBuffer
 
 from hybridpress.errors import ProtocolError
+from hybridpress.hot.thrift import ENDS_EARLY, struct_end
 
 CALL: Final = 1
 REPLY: Final = 2
 EXCEPTION: Final = 3
 ONEWAY: Final = 4
+VERSION: Final = b"\x80\x01"
+"""What a binary message with a version begins with."""
 
 Head = tuple[str, int, int]
 """A message's name, type and sequence number."""
@@ -47,7 +51,7 @@ class Codec(Protocol):
         """Fill *struct* with the body of the message whose head was just read; raises as `read_head` does."""
 
     def n_left(self) -> int:
-        """How many bytes stand behind the message that was just read. Ends the reading."""
+        """How many bytes stand behind the message that was just read."""
 
 
 class _Source:
@@ -89,8 +93,8 @@ class _Reading:
 class BinaryCodec(_Reading):
     """The binary protocol, by thriftpy2's compiled code. *strict* messages begin with a version.
 
-    What is read is taken through a buffered transport, not a memory buffer: that one does not tell where it ends, and
-    a value cut in half would be read as whatever stands behind it in memory.
+    That code trusts what it reads, so each struct is gone through first: where it ends, and whether it is lawful. What
+    is read is taken through a buffered transport all the same, not a memory buffer, which reads on behind its end.
     """
 
     def __init__(self, *, strict: bool = True) -> None:
@@ -101,8 +105,11 @@ class BinaryCodec(_Reading):
         self._in = TCyBufferedTransport(self._source)
         self._reader = TCyBinaryProtocol(self._in, strict_read=strict)
         self._clean = self._in.clean
+        self._read_body = self._reader.read_struct
         self._write_head = self._writer.write_message_begin
         self._write_struct = self._writer.write_struct
+        self._body = b""
+        self._n_read = 0
 
     def write(self, name: str, kind: int, sequence: int, struct: Any) -> bytes:
         out = self._out
@@ -115,25 +122,42 @@ class BinaryCodec(_Reading):
         return data
 
     def read_head(self, data: bytes) -> Head:
+        if not data:
+            raise IncompleteError
+        has_version = data[0] >= 0x80
+        if not data.startswith(VERSION[: len(data)]) if has_version else self.strict:
+            raise unlawful(f"it begins with {data[:16]!r}")
+        at = 4 if has_version else 0
+        n_name = int.from_bytes(data[at : at + 4], signed=True)
+        ends = at + 4 + n_name + (4 if has_version else 5)
+        if n_name < 0:
+            raise unlawful(f"its method's name has {n_name:,} bytes")
+        if ends > len(data):
+            raise IncompleteError
         self._clean()
-        self._source.data = data
-        return self._read_head()
+        self._source.data = data[:ends]
+        head = self._read_head()
+        self._body = data[ends:]
+        return head
+
+    def read_struct(self, struct: Any) -> None:
+        self.read_bare(self._body, struct)
 
     def n_left(self) -> int:
-        n_buffered = 0
-        n_unseen, self._source.data = len(self._source.data), b""
-        try:
-            while self._in.read(1):  # there is no other door to what the buffer holds
-                n_buffered += 1
-        except TTransportException:
-            pass
-        return n_buffered + n_unseen
+        return len(self._body) - self._n_read
 
     def read_bare(self, data: bytes, struct: Any) -> None:
         """Fill *struct* with the body that *data* is, without a head; raises as `read_head` does."""
+        end = struct_end(data, 0, struct.thrift_spec)
+        if end < 0:
+            raise IncompleteError if end == ENDS_EARLY else unlawful("a type or a size in it cannot be")
+        self._n_read = end
         self._clean()
         self._source.data = data
-        self.read_struct(struct)
+        try:
+            self._read_body(struct)
+        except Exception as error:
+            raise _meaning(error) from error
 
 
 class _Bytes:
@@ -159,12 +183,86 @@ class _Bytes:
         return data
 
 
+_MOST_BITS: Final = 63
+"""How far to the left the last seven bits of a compact number stand at most."""
+
+
+class _CompactReader(TCompactProtocol):  # type: ignore[misc]  # thriftpy2's has no types
+    """thriftpy2's reader, which trusts what it reads, with bounds to its numbers and sizes. Python bounds its depth."""
+
+    def __init__(self, source: _Bytes) -> None:
+        super().__init__(source)
+        self._source = source
+        self._last_fid: int = 0
+
+    def _read_ubyte(self) -> int:
+        return self._source.read(1)[0]
+
+    def _number(self) -> int:
+        read = self._source.read
+        byte = read(1)[0]
+        number, shift = byte & 0x7F, 7
+        while byte > 0x7F:
+            if shift > _MOST_BITS:
+                raise ValueError("a number in it has no end")
+            byte = read(1)[0]
+            number |= (byte & 0x7F) << shift
+            shift += 7
+        return number
+
+    def _read_size(self) -> int:
+        size = self._number()
+        if size > self._source.n_left():
+            raise IncompleteError
+        return size
+
+    def _read_int(self) -> int:
+        number = self._number()
+        return (number >> 1) ^ -(number & 1)
+
+    def _read_field_begin(self) -> tuple[None, int, int]:
+        first = self._read_ubyte()
+        kind = first & 0x0F
+        if kind == 0:
+            return None, 0, 0
+        self._last_fid = self._last_fid + (first >> 4) if first >> 4 else self._read_int()
+        if kind <= 2:
+            self._bool_value = kind == 1
+        return None, self._get_ttype(kind), self._last_fid
+
+    def _read_collection_begin(self) -> tuple[int, int]:
+        kind, size = super()._read_collection_begin()
+        return self._element(kind, size), size
+
+    def _read_map_begin(self) -> tuple[int, int, int]:
+        key_kind, kind, size = super()._read_map_begin()
+        return self._element(key_kind, size), self._element(kind, size), size
+
+    def _element(self, kind: int, size: int) -> int:
+        if kind == 0 and size:
+            raise ValueError("a container of nothing")  # it could have any size
+        return kind
+
+    def skip(self, kind: int) -> None:
+        if kind in (TType.I16, TType.I32, TType.I64):
+            self._number()
+        else:
+            super().skip(kind)
+
+    def read_message_begin(self) -> Head:
+        first, second = self._read_ubyte(), self._read_ubyte()
+        if first != self.PROTOCOL_ID or second & self.VERSION_MASK != self.VERSION:
+            raise ValueError(f"it begins with {bytes((first, second))!r}")
+        sequence = self._number()
+        return self._read_string(), second >> self.TYPE_SHIFT_AMOUNT & self.TYPE_BITS, sequence
+
+
 class CompactCodec(_Reading):
     """The compact protocol, by thriftpy2's code in Python."""
 
     def __init__(self) -> None:
         self._source = _Bytes()
-        self._reader = TCompactProtocol(self._source)
+        self._reader = _CompactReader(self._source)
 
     def n_left(self) -> int:
         return self._source.n_left()
@@ -178,7 +276,7 @@ class CompactCodec(_Reading):
 
     def read_head(self, data: bytes) -> Head:
         self._source = _Bytes(data)
-        self._reader = TCompactProtocol(self._source)
+        self._reader = _CompactReader(self._source)
         return self._read_head()
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import inspect
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hybridpress.clients.thrift.codec import IncompleteError, unlawful
 from hybridpress.clients.thrift.connection import Declared
 from hybridpress.clients.thrift.method import application_error
-from hybridpress.errors import RequestError, SequenceError
+from hybridpress.errors import ProtocolError, RequestError, SequenceError
 
 if TYPE_CHECKING:
     from hybridpress.clients.thrift.client import ThriftOptions
+
+
+_MAX_LENGTH: Final = (1 << 31) - 1
 
 
 def is_generated(source: Any) -> bool:
@@ -77,17 +80,19 @@ class GeneratedMethod:
         from thrift.Thrift import TApplicationException, TException
         from thrift.transport.TTransport import TMemoryBuffer, TTransportException
 
-        if self._options.protocol == "json":
-            from hybridpress.clients.thrift.json import loaded
-
-            loaded(data)  # Apache's reader does not tell where it ends
         try:
+            if self._options.protocol == "json":
+                from hybridpress.clients.thrift.json import loaded
+
+                loaded(data)  # Apache's reader does not tell where it ends
             answered = self._protocol(TMemoryBuffer(data)).readMessageBegin()[2]
             client = self._client_type(self._protocol(TMemoryBuffer(data)))
             value = getattr(client, self._receive)()
         except TApplicationException as refusal:
             value = application_error(self.name, refusal.type, refusal.message)
-        except (EOFError, TTransportException):
+        except ProtocolError as error:
+            return error
+        except (EOFError, IncompleteError, TTransportException):
             raise IncompleteError from None
         except TException as error:
             if type(error).__module__.startswith("thrift."):
@@ -110,12 +115,14 @@ class GeneratedMethod:
         from thrift.protocol import TBinaryProtocol, TCompactProtocol, TJSONProtocol
         from thrift.protocol.TMultiplexedProtocol import TMultiplexedProtocol
 
+        # What is too long has been refused by its frame; Apache's own limit is 16 MB.
+        limits = {"string_length_limit": _MAX_LENGTH, "container_length_limit": _MAX_LENGTH}
         if self._options.protocol == "json":
             protocol: Any = TJSONProtocol.TJSONProtocol(memory)
         elif self._options.protocol == "compact":
-            protocol = TCompactProtocol.TCompactProtocolAccelerated(memory)
+            protocol = TCompactProtocol.TCompactProtocolAccelerated(memory, **limits)
         else:
             strict = self._options.strict
             kind = TBinaryProtocol.TBinaryProtocolAccelerated if strict else TBinaryProtocol.TBinaryProtocol
-            protocol = kind(memory, strictRead=strict, strictWrite=strict)
+            protocol = kind(memory, strictRead=strict, strictWrite=strict, **limits)
         return TMultiplexedProtocol(protocol, self._prefix) if multiplexed and self._prefix else protocol

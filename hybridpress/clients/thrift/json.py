@@ -64,7 +64,7 @@ class JsonCodec:
     def read_struct(self, struct: Any) -> None:
         try:
             _struct_in(struct, self._body)
-        except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:
+        except (TypeError, ArithmeticError, ValueError, LookupError, AttributeError, RecursionError) as error:
             raise unlawful(f"{type(error).__name__}: {error}") from error
 
 
@@ -76,6 +76,7 @@ def loaded(data: bytes) -> tuple[Any, int]:
 
     Raises:
         IncompleteError: it is none; with more bytes it may be.
+        ProtocolError: it is none, whatever follows.
     """
     if not data.rstrip().endswith(b"]"):
         raise IncompleteError
@@ -88,6 +89,8 @@ def loaded(data: bytes) -> tuple[Any, int]:
             return value, len(text[end:].encode())
         except ValueError:
             raise IncompleteError from None  # a bracket inside it; of garbage, a deadline ends the wait
+        except RecursionError:
+            raise unlawful("it is nested too deep") from None
 
 
 def _parts(spec: Any) -> tuple[int, Any]:

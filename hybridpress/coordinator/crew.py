@@ -1,0 +1,127 @@
+"""Those who make the load, as the coordinator has them: who is told what, and who tells what happens to them.
+
+On one machine they are worker processes, which the spawner forks (`Forkers`). What else can be asked for and told of in
+the same way can stand in their place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from typing import Protocol
+
+from hybridpress.coordinator.spawner import CpuWorkerExited, Exited, Forked, Spawner
+from hybridpress.errors import HybridpressError
+from hybridpress.ipc.channel import CoordinatorEnd
+from hybridpress.ipc.messages import Order, Report
+
+
+class Hearer(Protocol):
+    """Who is told what happens to a crew: plain calls, on the loop on which `Crew.open` was called."""
+
+    def forked(self, worker: int, pid: int) -> None: ...
+
+    def heard(self, report: Report) -> None: ...
+
+    def exited(self, worker: int, exit_code: int) -> None:
+        """All that the worker said was heard before."""
+
+    def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None: ...
+
+    def complained(self, text: str) -> None:
+        """Something is in the crew's way; if the run breaks, it is why."""
+
+
+class Crew(Protocol):
+    """The workers of a run, by number."""
+
+    def open(self, hearer: Hearer) -> None:
+        """Tell *hearer* from now on. Inside the loop."""
+
+    def fork(self, worker: int) -> None:
+        """Have worker number *worker*; once more when one was lost."""
+
+    def send(self, worker: int, order: Order) -> None:
+        """To one that is gone it does nothing."""
+
+    def kill(self, worker: int) -> None:
+        """End the worker's process now."""
+
+    def shut(self) -> None:
+        """Tell nobody any more."""
+
+
+class Forkers:
+    """The worker processes that *spawner* forks."""
+
+    def __init__(self, spawner: Spawner, n_workers: int) -> None:
+        self._spawner = spawner
+        self._n_workers = n_workers
+        self._channels: dict[int, CoordinatorEnd] = {}
+        self._pids: dict[int, int] = {}
+        self._deaf: set[int] = set()
+
+    def open(self, hearer: Hearer) -> None:
+        asyncio.get_running_loop().add_reader(self._spawner.fileno(), self._spawner_has_news, hearer)
+
+    def fork(self, worker: int) -> None:
+        self._spawner.fork(worker)
+
+    def send(self, worker: int, order: Order) -> None:
+        self._channels[worker].send(order)
+
+    def kill(self, worker: int) -> None:
+        with suppress(ProcessLookupError):
+            if pid := self._pids.get(worker):
+                os.kill(pid, signal.SIGKILL)
+
+    def shut(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._spawner.fileno())
+        for worker, channel in self._channels.items():
+            self._stop_listening(worker)
+            channel.close()
+
+    def _spawner_has_news(self, hearer: Hearer) -> None:
+        news = self._spawner.receive()
+        if isinstance(news, Forked):
+            if (former := self._channels.get(news.worker)) is not None:
+                former.close()
+            channel = self._channels[news.worker] = self._spawner.receive_channel()
+            self._pids[news.worker] = news.pid
+            self._deaf.discard(news.worker)
+            asyncio.get_running_loop().add_reader(channel.fileno(), self._worker_reports, news.worker, hearer)
+            hearer.forked(news.worker, news.pid)
+        elif isinstance(news, Exited):
+            self._worker_is_gone(news.worker, news.exit_code, hearer)
+        elif isinstance(news, CpuWorkerExited):
+            hearer.cpu_worker_exited(news.number, news.pid, news.exit_code)
+        elif isinstance(news, HybridpressError):
+            hearer.complained(str(news))
+        else:
+            # The spawner is gone, and by the kernel's doing every worker with it.
+            asyncio.get_running_loop().remove_reader(self._spawner.fileno())
+            for worker in range(self._n_workers):
+                self._worker_is_gone(worker, -signal.SIGKILL, hearer)
+
+    def _worker_reports(self, worker: int, hearer: Hearer) -> None:
+        report = self._channels[worker].receive()
+        if report is None:
+            self._stop_listening(worker)
+            return
+        hearer.heard(report)
+
+    def _worker_is_gone(self, worker: int, exit_code: int, hearer: Hearer) -> None:
+        """All that the worker still had to say lies in its channel: hear it first."""
+        # Not to the end of the stream: a process that the scenario forked may hold that open.
+        while worker not in self._deaf and worker in self._channels and self._channels[worker].has_news():
+            self._worker_reports(worker, hearer)
+        if worker in self._channels:
+            self._stop_listening(worker)
+        hearer.exited(worker, exit_code)
+
+    def _stop_listening(self, worker: int) -> None:
+        if worker not in self._deaf:
+            self._deaf.add(worker)
+            asyncio.get_running_loop().remove_reader(self._channels[worker].fileno())
