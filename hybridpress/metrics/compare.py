@@ -224,8 +224,8 @@ def _values(times: Times) -> dict[str, float | None]:
 
 
 def _times_of_seconds(times: Times, seconds: Seconds, draws: _Draws) -> dict[str, _Figure]:
-    drawn = seconds.percentiles(draws.weights, list(PERCENTS.values()))
-    errors: dict[str, Error | None] = {"mean": draws.error(seconds.means(draws.weights))}
+    drawn, means = seconds.figures(draws.weights, list(PERCENTS.values()))
+    errors: dict[str, Error | None] = {"mean": draws.error(means)}
     for k, (name, percent) in enumerate(PERCENTS.items()):
         errors[name] = draws.error(drawn[:, k]) if knows(times.count, percent) else None
     return {name: _Figure(value, errors[name]) for name, value in _values(times).items()}
