@@ -22,6 +22,7 @@ from hybridpress.metrics.result import (
     ReasonResult,
     Result,
     StepResult,
+    ThresholdResult,
     Times,
     WorkerResult,
 )
@@ -67,6 +68,7 @@ class RunFacts:
     conditions: Conditions
     n_cpu_workers_lost: int = 0
     events: list[EventResult] = field(default_factory=list)
+    thresholds: list[ThresholdResult] = field(default_factory=list)
 
 
 def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
@@ -172,6 +174,7 @@ def summarize(facts: RunFacts) -> Result:
             Times.of(total.health.loop_lag),
             round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
         ),
+        thresholds=facts.thresholds,
         events=facts.events,
         histograms=_histograms(facts),
     )
