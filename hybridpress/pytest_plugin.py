@@ -24,7 +24,7 @@ class Presser:
         """Run *scenario*, a class, an object, or "FILE[:Class]", and return the result.
 
             def test_query(press):
-                result = press(Query, "p99 < 50ms", "failed < 0.1%", host="http://127.0.0.1:8080", qps=100, duration="5s")
+                result = press(Query, "p99 < 50ms", "failed < 0.1%", host="http://10.0.0.7", qps=100, duration="5s")
                 assert result.iterations.failed == 0
 
         *thresholds* are those of `--threshold`, *settings* any of `hybridpress run`, with underscores. The test fails,
@@ -70,8 +70,7 @@ def problem_of(result: Result) -> str:
     lines = [f"{n_broken} of {len(result.thresholds)} thresholds did not hold: {run}"]
     if is_invalid:
         lines[0] = f"the times of this run say nothing of the server: {run}"
-    for threshold in result.thresholds:
-        lines.append(f"  {'✓' if threshold.passed else '✗'} {threshold.expression}  ({told_value(threshold)})")
+    lines += [f"  {'✓' if each.passed else '✗'} {each.expression}  ({told_value(each)})" for each in result.thresholds]
     lines.append(f"  verdict: {result.generator.verdict}")
     lines += [f"    {reason.code}: {reason.text}" for reason in result.generator.reasons]
     lines += [f"  {format_count(error.count)} × {error.kind}: {error.message}" for error in result.errors[:3]]
