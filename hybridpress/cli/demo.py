@@ -9,7 +9,6 @@ import click
 
 from hybridpress.press import Press, check
 
-
 REPORT = "hybridpress-demo.html"
 
 
