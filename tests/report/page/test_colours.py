@@ -69,7 +69,7 @@ def test_seen_on_their_ground(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "sign"), [("light", -1), ("dark", 1)])
 def test_the_heat_map_goes_one_way(name: str, sign: int) -> None:
-    """The more iterations, the further from the ground: each level is darker than the last, or, in the dark, lighter."""
+    """The more iterations, the further from the ground: each level is darker (in the dark: lighter) than the last."""
     colours = theme(name)
     levels = [luminance(colours[f"heat-{k}"]) for k in range(8)]
     assert all(sign * (b - a) > 0.004 for a, b in pairwise(levels)), levels
