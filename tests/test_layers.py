@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
         "coordinator": "errors clock control units load metrics config ipc",
         "report": "errors units metrics config",
-        "web": "errors units metrics config",
+        "web": "config errors metrics report",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
         "run": "errors clock control hot machine settings units load metrics clients vocab press mixed parts scenario "

@@ -96,8 +96,10 @@ def cast_of(press: Press, flags: Mapping[str, Any]) -> Cast:
         config, shape = configure(press, flags)
         return Cast(config, press, shape, Supply(config.policy, config.slots_by_worker, seed_of(config)))
     config = mixed_config(press, flags)
-    none = Supply(Policy(), config.slots_by_worker, seed_of(config))
     parts = run_parts(press, config, flags)
+    if mistakes := _not_parts(config, [part.name for part in parts]):
+        raise UsageError(mistakes)
+    none = Supply(Policy(), config.slots_by_worker, seed_of(config))
     shapes = [part.shape for part in parts]
     shape = scenario.Shape(
         takes_word=True,  # as to how they are drawn, each part has seen to it
@@ -109,6 +111,17 @@ def cast_of(press: Press, flags: Mapping[str, Any]) -> Cast:
     if mistakes := _contradictions(type(press).__name__, config, shape):
         raise UsageError(mistakes)
     return Cast(config, press, shape, none, parts)
+
+
+def _not_parts(config: RunConfig, parts: Sequence[str]) -> list[str]:
+    """The thresholds on what only a part of a mix has, that name none. Which steps there are, the run will tell."""
+    found = [t for t in config.thresholds if t.figure.which == "dropped" and t.figure.name not in (None, *parts)]
+    ways_out = f"the parts are {', '.join(parts)}" if parts else "name none, or mix several presses"
+    return [
+        f'--threshold {threshold.expression}: only parts of a mix can drop iterations, and "{threshold.figure.name}" '
+        f"is none; {ways_out}"
+        for threshold in found
+    ]
 
 
 def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenario.Shape]:
@@ -139,7 +152,7 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
 
 def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:
     """What the settings ask for and the scenario does not have, or cannot bear."""
-    mistakes = []
+    mistakes = _not_parts(config, ())
     if config.cpu_workers > 0 and not shape.has_cpu_work:
         mistakes.append(f"--cpu-workers {config.cpu_workers}: {name} has neither prepare() nor verify(); leave it out")
     if config.verify_sample < 1 and not shape.verifies:
