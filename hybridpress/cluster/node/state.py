@@ -251,7 +251,9 @@ def _counted(worker: Worker) -> Counts:
     """Where the worker in a place is: by its last counts, or by what it told since."""
     counts = worker.counts
     parts = {name: (part.started, part.completed, part.failed) for name, part in worker.parts.items()}
-    noted = Counts(0, 0, worker.started, worker.completed, worker.failed, worker.in_flight_left, 0, 0, parts)
+    n_ended = worker.completed + worker.failed
+    in_flight = worker.in_flight_left if worker.reports_no_more else worker.started - n_ended
+    noted = Counts(0, 0, worker.started, worker.completed, worker.failed, in_flight, 0, 0, parts)
     if (
         counts is None
         or worker.reports_no_more
