@@ -33,14 +33,7 @@ class LateTally(Tally):
             Tally.note(self, worker, interval)
 
     def complete(self) -> list[Interval]:
-        silent = [worker for worker in self.workers if worker.is_silent and not worker.reports_no_more]
-        for worker in silent:
-            worker.is_pressing = False
-        try:
-            found = Tally.complete(self)
-        finally:
-            for worker in silent:
-                worker.is_pressing = True
+        found = Tally.complete(self)
         if found:
             self._complete_below = found[-1].index + 1
         return found
