@@ -159,7 +159,7 @@ class Histogram:
         counts = self._places()
         if other._filled is not None:
             places, found = other._filled
-            counts[places] += found
+            counts[places.astype(np.intp)] += found  # by any other kind of index it takes twice as long
         else:
             assert other._counts is not None
             counts += other._counts

@@ -83,7 +83,7 @@ def _run(job: Job, link: socket.socket) -> int:
         muster = pickle.loads(order)  # noqa: S301 (as above)
         if not isinstance(muster, Muster):
             return EXIT_BROKEN
-        state = NodeState(job.config, now_ns(), job.node, job.first, slots)
+        state = NodeState(job.config, now_ns(), job.node, job.first, slots, job.n_nodes)
         crew = Forkers(spawner, range(job.first, job.last))
         # Not on uvloop, as in hybridpress/run/run.py
         return asyncio.run(Conductor(state, crew, job.first, muster.ahead_ns, cast).run(link))

@@ -38,11 +38,18 @@ from hybridpress.ipc.messages import (
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.verdict import judge
 
+COUNTS_GAP_NS = 300_000
+"""The more nodes there are, the less often each tells where it is: the head hears them all…"""
+MOST_GAP_NS = 250_000_000
+"""…but as often as this; with few nodes, at every tick."""
+
 
 class NodeState(RunState):
     """Node number *node* in a run of *config*, whose workers *first* and on, with so many slots each, are its own."""
 
-    def __init__(self, config: RunConfig, begun_at_ns: int, node: int, first: int, slots: Sequence[int]) -> None:
+    def __init__(
+        self, config: RunConfig, begun_at_ns: int, node: int, first: int, slots: Sequence[int], n_nodes: int = 1
+    ) -> None:
         self._node = node
         self._first = first
         self._slots = list(slots)
@@ -53,6 +60,8 @@ class NodeState(RunState):
         self._next_index = 0
         self._is_ready = False
         self._said_done = False
+        self._gap_ns = min(n_nodes * COUNTS_GAP_NS, MOST_GAP_NS)
+        self._counted_ns = begun_at_ns
         self._said: list[Report | NodeReport] = []
         super().__init__(config, begun_at_ns)
 
@@ -150,7 +159,9 @@ class NodeState(RunState):
 
     def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
         actions = super().ticked(now_ns, suspended_ns)
-        if self.phase in {Phase.PRESSING, Phase.DRAINING} and not self._said_done:
+        is_due = now_ns - self._counted_ns >= self._gap_ns
+        if is_due and self.phase in {Phase.PRESSING, Phase.DRAINING} and not self._said_done:
+            self._counted_ns = now_ns
             self._say(self._counts(now_ns))
         return actions
 
