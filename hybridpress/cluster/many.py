@@ -36,7 +36,6 @@ from hybridpress.coordinator.state import RunState
 from hybridpress.errors import HybridpressError, RunError, UsageError
 from hybridpress.ipc.messages import Report
 from hybridpress.load.split import deal
-from hybridpress.machine import n_cpus
 from hybridpress.metrics.result import EventResult
 from hybridpress.metrics.summary import RunFacts
 from hybridpress.parts import OF_A_PART, layers_of
@@ -47,6 +46,8 @@ from hybridpress.run.hands import told_start
 from hybridpress.units import format_count, format_ms
 
 PATIENCE_S = 0.5
+WORDS = ":words"
+"""How checksums of words are called, as against those of files."""
 
 
 class Head(Coordinator):
@@ -88,7 +89,10 @@ class ManyMachines:
         check_versions(hellos)
         self._offsets = self._placement.offsets()
         check_clocks(hellos, self._offsets)
-        sizes = self._sizes(hellos)
+        n_cpus_each = [hello.n_cpus for hello in hellos]
+        sizes = sizes_of(
+            self._cast.config, n_cpus_each, is_given=self._is_sized, are_one=self._where.startswith("local:")
+        )
         config = replace(self._cast.config, processes=sum(sizes))
         workers = [range(*bounds) for bounds in pairwise([0, *accumulate(sizes)])]
         self._nodes = [
@@ -104,7 +108,11 @@ class ManyMachines:
         self._pids = self._placement.launch(jobs)
         self._lines = [(Outbox(), Inbox()) for _ in jobs]
         standings = asyncio.run(self._standings())
-        n_words = self._check(standings, stage)
+        drawn = [part.config.policy for part in self._cast.parts] or [self._cast.config.policy]
+        names = [self._name(node) for node in range(len(standings))]
+        are_shared_out = not all(policy.is_default for policy in drawn)
+        n_words, differences = check_standings(standings, names, stage.large, are_shared_out=are_shared_out)
+        self._notes += [("words_differ", text) for text in differences]
         config = replace(config, cpu_workers=sum(standing.n_cpu_workers for standing in standings))
         outputs.starting(f"{told_start(config, n_words)} on {_nodes(len(hellos))}")
         return config, n_words
@@ -139,33 +147,6 @@ class ManyMachines:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._janitor.close()
 
-    def _sizes(self, hellos: Sequence[Hello]) -> list[int]:
-        """How many worker processes each node has."""
-        config, n_nodes = self._cast.config, len(hellos)
-        groups = [n for n in (config.concurrent - sum(config.own_slots), *config.own_slots) if n]
-        most = min(groups)
-        if most < n_nodes:
-            raise UsageError(
-                f"--concurrent {most} is fewer than the {n_nodes} nodes of the cluster: each needs a slot of its own; "
-                "ask for more slots, or for fewer --nodes"
-            )
-        if self._is_sized:
-            sizes = [config.processes] * n_nodes
-            if sum(sizes) > most:
-                raise UsageError(
-                    f"--processes {config.processes} on each of {n_nodes} nodes is more than --concurrent {most}: "
-                    "every process needs a slot of its own; ask for fewer processes or more slots"
-                )
-            return sizes
-        if self._where.startswith("local:"):
-            sizes = [max(n_cpus() // n_nodes, 1)] * n_nodes
-        else:
-            # One CPU of each node is left to Ray: a node that is too busy to answer is taken for dead.
-            sizes = [max(hello.n_cpus - 1, 1) for hello in hellos]
-        if sum(sizes) > most:
-            sizes = [1 + n for n in deal(most - n_nodes, sizes)]
-        return sizes
-
     async def _standings(self) -> list[Standing]:
         return await asyncio.gather(*(self._standing(k, *line) for k, line in enumerate(self._lines)))
 
@@ -189,49 +170,77 @@ class ManyMachines:
                     f"the process on {self._name(node)} died before the load began (exit code {answer.exit_code})"
                 )
 
-    def _check(self, standings: Sequence[Standing], stage: Stage) -> int:
-        """That all nodes can begin, with the same words. Returns how many words there are."""
-        mistakes: list[str] = []
-        for text in dict.fromkeys(mistake for standing in standings for mistake in standing.mistakes):
-            having = [k for k, standing in enumerate(standings) if text in standing.mistakes]
-            where = "" if len(having) == len(standings) else f"{', '.join(map(self._name, having))}: "
-            mistakes.append(where + text)
-        if mistakes:
-            if stage.large:
-                names = ", ".join(f'"{path.name}"' for path in stage.large)
-                mistakes.append(
-                    f"{names}: too large to be shipped to the nodes; put it on each of them, and name it by its whole "
-                    "path"
-                )
-            raise UsageError(mistakes)
-        drawn = [part.config.policy for part in self._cast.parts] or [self._cast.config.policy]
-        is_shared_out = not all(policy.is_default for policy in drawn)
-        first, *others = standings
-        for k, standing in enumerate(others, 1):
-            if standing.n_words != first.n_words and is_shared_out:
-                mistakes.append(
-                    f"{self._name(k)} has {format_count(standing.n_words)} words, {self._name(0)} "
-                    f"{format_count(first.n_words)}: words that are drawn once, in order or by parts must be the same "
-                    "on all nodes"
-                )
-            for name, digest in standing.sums.items():
-                if digest == first.sums.get(name):
-                    continue
-                are_words = name.endswith(":words")
-                text = (
-                    f"{'the words' if are_words else f'{name}'} of {self._name(k)} differ from those of "
-                    f"{self._name(0)} (sha256 {digest[:12]}…, {first.sums.get(name, 'nothing')[:12]}…)"
-                )
-                if is_shared_out and not are_words:
-                    mistakes.append(f"{text}: put the same file on all nodes")
-                else:
-                    self._notes.append(("words_differ", text))
-        if mistakes:
-            raise UsageError(mistakes)
-        return first.n_words
-
     def _name(self, node: int) -> str:
         return f"node {node} ({self._nodes[node].hello.address})"
+
+
+def check_standings(
+    standings: Sequence[Standing], names: Sequence[str], large: Sequence[Path], *, are_shared_out: bool
+) -> tuple[int, list[str]]:
+    """That all nodes can begin, and, where words *are_shared_out* among them, with the same ones. Returns how many
+    words there are, and in what they differ where that does no harm. *large*: files that were not shipped.
+
+    Raises:
+        UsageError: what stands against it, on which node.
+    """
+    mistakes: list[str] = []
+    for text in dict.fromkeys(mistake for standing in standings for mistake in standing.mistakes):
+        having = [name for name, standing in zip(names, standings, strict=True) if text in standing.mistakes]
+        mistakes.append(text if len(having) == len(names) else f"{', '.join(having)}: {text}")
+    if mistakes and large:
+        files = ", ".join(f'"{path.name}"' for path in large)
+        mistakes.append(f"{files}: too large to be shipped; put it on every node, and name it by its whole path")
+    differences = []
+    first = standings[0]
+    for name, standing in zip(names[1:], standings[1:], strict=True):
+        if mistakes:
+            break
+        if standing.n_words != first.n_words and are_shared_out:
+            mistakes.append(
+                f"{name} has {format_count(standing.n_words)} words, {names[0]} {format_count(first.n_words)}: words "
+                "that are drawn once, in order or by parts must be the same on all nodes"
+            )
+        for what, digest in standing.sums.items():
+            if digest == first.sums.get(what):
+                continue
+            are_words = what.endswith(WORDS)
+            text = (
+                f"{'the words' if are_words else what} of {name} differ from those of {names[0]} "
+                f"(sha256 {digest[:12]}…, {first.sums.get(what, 'nothing')[:12]}…)"
+            )
+            if are_shared_out and not are_words:
+                mistakes.append(f"{text}: put the same file on all nodes")
+            else:
+                differences.append(text)
+    if mistakes:
+        raise UsageError(mistakes)
+    return first.n_words, differences
+
+
+def sizes_of(config: RunConfig, n_cpus_each: Sequence[int], *, is_given: bool, are_one: bool) -> list[int]:
+    """How many worker processes each node has. *is_given*: as many as the settings say; *are_one*: the nodes are one
+    machine.
+
+    Raises:
+        UsageError: there are not slots enough for that.
+    """
+    n_nodes = len(n_cpus_each)
+    most = min(n for n in (config.concurrent - sum(config.own_slots), *config.own_slots) if n)
+    if most < n_nodes:
+        raise UsageError(
+            f"--concurrent {most} is fewer than the {n_nodes} nodes of the cluster: each needs a slot of its own; "
+            "ask for more slots, or for fewer --nodes"
+        )
+    if is_given:
+        if config.processes * n_nodes > most:
+            raise UsageError(
+                f"--processes {config.processes} on each of {n_nodes} nodes is more than --concurrent {most}: "
+                "every process needs a slot of its own; ask for fewer processes or more slots"
+            )
+        return [config.processes] * n_nodes
+    # One CPU of each node is left to Ray: a node that is too busy to answer is taken for dead.
+    sizes = [max(n // n_nodes if are_one else n - 1, 1) for n in n_cpus_each]
+    return sizes if sum(sizes) <= most else [1 + n for n in deal(most - n_nodes, sizes)]
 
 
 def check_versions(hellos: Sequence[Hello]) -> None:

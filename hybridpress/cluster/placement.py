@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -30,6 +31,7 @@ STORE_BYTES = 80 * 2**20
 PLACE_S = 120.0
 """So long a cluster may take until it has room for an agent on each node: pods are made meanwhile."""
 HELLO_S = 120.0
+CONNECT_S = 5.0
 HOW_TO = 'pip install "hybridpress[cluster]"'
 
 
@@ -158,6 +160,14 @@ class Placement:
         return str(self._cluster.address)
 
     def _connect(self, ray: Any, address: str) -> None:
+        if address != "auto":
+            # Ray itself takes a minute to give up, and says so in lines of its own.
+            host, _, port = address.rpartition(":")
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), CONNECT_S).close()
+            except OSError as error:
+                why = error.strerror or error
+                raise UsageError(f"--cluster {self._where}: no Ray cluster answers there ({why})") from None
         try:
             ray.init(
                 address=address,
