@@ -19,6 +19,10 @@ def as_option(knob: Knob) -> Callable[[Any], Any]:
     text = knob.help + (f"  [default: {knob.default_text}]" if knob.default_text else "")
     if knob.is_flag:
         return click.option(knob.flag, knob.name, is_flag=True, default=None, help=text)
+    if knob.bare:
+        return click.option(
+            knob.flag, knob.name, is_flag=False, flag_value=knob.bare, metavar=knob.metavar, default=None, help=text
+        )
     kind = click.Path() if knob.metavar == "FILE" else None
     return click.option(
         knob.flag, knob.name, type=kind, metavar=knob.metavar, multiple=knob.is_repeated, default=None, help=text

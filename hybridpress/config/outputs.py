@@ -9,7 +9,7 @@ from typing import Any
 
 from hybridpress.config.knob import Knob, knob
 from hybridpress.errors import UsageError
-from hybridpress.settings import parse_flag, parse_writable_file
+from hybridpress.settings import PAGE, parse_flag, parse_page, parse_writable_file
 
 GITHUB = "github"
 GITHUB_SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -77,6 +77,20 @@ class OutputSettings:
             "FILE",
             "one of its own",
         ),
+    )
+    ui: str | None = knob(
+        None,
+        Knob(
+            "ui",
+            parse_page,
+            f"Show the run on a live page, from which it can be changed. Without a value at {PAGE}; port 0 takes a "
+            "free one; at an address that others can reach the page asks for a token.",
+            "[HOST:]PORT",
+            bare=PAGE,
+        ),
+    )
+    ui_stay: bool = knob(
+        False, Knob("ui_stay", parse_flag, "Keep the page of --ui after the run, until Ctrl-C.", is_flag=True)
     )
     no_color: bool = knob(
         False,

@@ -20,7 +20,8 @@ from hybridpress.coordinator.tally import Tally, Worker
 from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Interval
-from hybridpress.metrics.result import EventResult, IntervalResult
+from hybridpress.metrics.result import EventResult
+from hybridpress.metrics.seconds import Seconds
 from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.verdict import Conditions
 from hybridpress.units import NS_PER_S, format_count, format_duration
@@ -98,7 +99,7 @@ class RunState:
         return self.tally.total
 
     @property
-    def seconds(self) -> list[IntervalResult]:
+    def seconds(self) -> Seconds:
         return self.tally.seconds
 
     @property

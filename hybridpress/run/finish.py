@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from hybridpress import __version__, machine, scenario
+from hybridpress import __version__, hot, machine, scenario
 from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.state import RunState
@@ -77,12 +79,24 @@ def facts_of(cast: Cast, n_words: int, state: RunState) -> RunFacts:
         n_lost=state.n_lost,
         total=state.total,
         seconds=state.seconds,
+        most_started=state.seconds.most_started,
         workers=state.workers,
         conditions=replace(state.conditions(), cpu_tier=_cpu_tier(config, cast.shape, state)),
         n_cpu_workers_lost=state.n_cpu_workers_lost,
         events=state.events,
         thresholds=state.judge.thresholds(state.total, state.load_s),
+        versions=_versions(),
     )
+
+
+def _versions() -> dict[str, str]:
+    system = platform.uname()
+    return {
+        "Python": platform.python_version(),
+        "uvloop": importlib.metadata.version("uvloop"),
+        "hot path": "compiled" if hot.IS_COMPILED else "Python",
+        "system": f"{system.system} {system.release} {system.machine}, {machine.n_cpus()} CPUs",
+    }
 
 
 def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:

@@ -29,7 +29,7 @@ from hybridpress.errors import (
 from hybridpress.metrics.result import EventResult, Result
 from hybridpress.metrics.summary import summarize
 from hybridpress.press import Press
-from hybridpress.report.output import Outputs
+from hybridpress.report.output import Output, Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
 from hybridpress.run.finish import Finished, facts_of, finished_run, tell_thresholds, tell_words
@@ -91,6 +91,8 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
         found = cast_of(press, {"qps": getattr(press, "qps", None) or 100, **flags, "duration": longest_s})
     except UsageError as error:
         mistakes += error.mistakes
+    if found is not None and found.config.qps is None:
+        mistakes.append("parts of the mix have rates of their own that change over time: a search sets the rate itself")
     if found is not None and quest is not None and not mistakes:
         assert found.config.qps is not None
         try:
@@ -104,7 +106,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
 
 def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
     config = cast.config
-    with closing(Outputs(outputs_of(config))) as outputs, closing(Spawner(preparer(cast), tidier(config))) as spawner:
+    with closing(Outputs(_outputs_of(config))) as outputs, closing(Spawner(preparer(cast), tidier(config))) as spawner:
         outputs.starting("building the word table")
         try:
             spawner.start()
@@ -134,6 +136,15 @@ def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
     if complaint and not state.is_interrupted:
         return Finished(result, EXIT_BROKEN, complaint)
     return finished_run(config, result, state)
+
+
+def _outputs_of(config: RunConfig) -> list[Output]:
+    outputs = outputs_of(config)
+    if config.ui is not None:
+        from hybridpress.web.output import LivePage
+
+        outputs.insert(-1, LivePage(config))  # before the terminal, which may have to wait
+    return outputs
 
 
 def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
