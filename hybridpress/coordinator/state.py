@@ -330,7 +330,7 @@ class RunState:
                 self.tally.keep(interval, target_qps)
                 actions.append(Second(interval, target_qps))
                 elapsed_s = self._elapsed_s(interval.index)
-                self.judge.second(elapsed_s, self.total)
+                self.judge.second(elapsed_s, interval, self.total)
                 if self.phase is not Phase.PRESSING:
                     continue
                 if self.seeker is not None:
