@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import stat
+import struct
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -47,6 +48,14 @@ def remove(path: Path) -> None:
     with suppress(OSError):
         if path.is_socket():
             path.unlink()
+
+
+def is_ours(connection: Any) -> bool:
+    """Whether the process at the other end is this user's (or root's), as far as the system tells: on Linux."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return uid in {os.getuid(), 0}
 
 
 def found() -> list[Path]:

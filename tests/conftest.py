@@ -10,12 +10,22 @@ import pytest
 from hypothesis import settings
 
 from tests.support import ports, programs
+from tests.support.leaks import LeakWatch
 from tests.support.nginx import Nginx
 from tests.support.processes import StrayWatch
 
 # No deadline: on a busy machine an example takes as long as it takes, and that says nothing of the code.
 settings.register_profile("suite", deadline=None, max_examples=60, print_blob=True)
 settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    """Fails the suite when, all tests and shared fixtures being done, a process, a descriptor or a file is left."""
+    with LeakWatch() as watch:
+        yield
+        leaks = watch.leaks()
+    assert not leaks, "the suite left behind:\n" + "\n".join(leaks)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ def ctl(command: str, value: str | None, pid: int | None, socket: str | None) ->
     hybridpress ctl status
 
     Every change is an event in the result. The same is done by keys on the terminal of the run: + and - change the QPS
-    (or, unpaced, the slots) by a tenth, a number and Enter sets it, p pauses and goes on.
+    (or, unpaced, the slots) by a tenth, a number and Enter sets it, p pauses and goes on, q stops.
     """  # noqa: D301 (\b is click's mark for a paragraph that is not to be filled)
     _check(command, value)
     if pid is not None and socket is not None:
@@ -43,8 +43,17 @@ def ctl(command: str, value: str | None, pid: int | None, socket: str | None) ->
         click.echo(reply["text"])
     else:
         for name, figure in reply["status"].items():
-            shown = format_count(figure) if isinstance(figure, int | float) else "unpaced" if figure is None else figure
+            shown = (
+                format_count(figure)
+                if isinstance(figure, int | float)
+                else _UNKNOWN[name]
+                if figure is None
+                else figure
+            )
             click.echo(f"{name:<10} {shown}")
+
+
+_UNKNOWN = {"qps": "unpaced", "left_s": "unknown"}
 
 
 def _check(command: str, value: str | None) -> None:

@@ -52,9 +52,12 @@ class Coordinator:
         """Takes commands for the run, from wherever."""
 
     async def run(self) -> RunState:
-        """Conduct the run to its end. Ctrl-C once drains, twice kills."""
+        """Conduct the run to its end. Ctrl-C, SIGTERM or a terminal that hangs up drains it; a second one kills."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Whoever started us with nohup wants the run to outlive the terminal.
+            if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+                continue
             # Elsewhere than in the main thread the signals are somebody else's.
             with suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, self._interrupted)

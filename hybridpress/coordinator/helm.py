@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from hybridpress import control
 from hybridpress.clock import now_ns
 from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action
+from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.state import RunState
 from hybridpress.errors import HybridpressError, UsageError
 from hybridpress.units import parse_count, parse_rate_per_s
@@ -73,7 +74,8 @@ class Helm:
                 return parse_rate_per_s(value) if name == "qps" else float(parse_count(value))
             except UsageError as error:
                 raise UsageError(f"{name} {error}") from None
-        now = getattr(live.status(self._state, now_ns()), name)
+        # Of what the last change asked for, which is in force a little later.
+        now = getattr(live.status(self._state, now_ns() + AHEAD_NS), name)
         if now is None:
             raise UsageError("the run is unpaced: it has a number of slots, but no rate")
         try:
@@ -115,9 +117,13 @@ class Helm:
             self._path.unlink(missing_ok=True)
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, ValueError):
+        with closing(writer), suppress(OSError, ValueError):
+            if not control.is_ours(writer.get_extra_info("socket")):
+                # Nobody else can get at the socket where we choose its folder; with --control its user does.
+                writer.write(json.dumps({"ok": False, "text": "this run is another user's"}).encode() + b"\n")
+                await writer.drain()
+                return
             while line := await reader.readline():
                 reply = self.obey(line.decode("utf-8", "replace"))
                 writer.write(json.dumps(reply).encode() + b"\n")
                 await writer.drain()
-        writer.close()

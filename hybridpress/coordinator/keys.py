@@ -1,4 +1,6 @@
-"""Keys on the terminal while a run goes on: + and - a tenth up and down, a number and Enter, p to pause and go on."""
+"""Keys on the terminal while a run goes on: + and - a tenth up and down, a number and Enter, p to pause and go on, q to
+stop.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,6 @@ import tty
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
-
-HELP = "keys: + and - a tenth, a number and Enter, p pauses"
 
 
 class Keys:
@@ -39,6 +39,8 @@ class Keys:
                 commands.append(f"{self._knob} -10%")
             elif key in "pP ":
                 commands.append("toggle")
+            elif key in "qQ":
+                commands.append("stop")
             self._digits = ""
         return commands
 

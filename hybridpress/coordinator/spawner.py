@@ -178,7 +178,9 @@ def _be_spawner(
     coordinators.close()
     signal.signal(signal.SIGTERM, end)
     die_with_parent(parent_pid, by=signal.SIGTERM)
+    # A terminal sends these to all processes; to drain is the coordinator's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     try:
         prepared = Prepared(*prepare())
@@ -234,6 +236,7 @@ def _fork_cpu_worker(ours: Connection, number: int, work: CpuWork | None) -> For
 
 def _be_cpu_worker(number: int, work: CpuWork, foreign: Connection, parent_pid: int) -> None:
     foreign.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(parent_pid)
     work(number)
 
@@ -264,5 +267,6 @@ def _fork_worker(ours: Connection, number: int, work: Work) -> ForkProcess:
 def _be_worker(number: int, work: Work, end: WorkerEnd, others: list[Any], parent_pid: int) -> None:
     for foreign in others:
         foreign.close()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(parent_pid)
     work(number, end)

@@ -1,4 +1,4 @@
-"""A result as tables of pandas, which is imported when it is asked for."""
+"""A result as tables: plain rows, or those of pandas, which is imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _TEXTS = ("histogram", "step_histograms")
 _COUNTS = ("count", "failed", "bytes_in", "bytes_out")
+INTERVAL_COLUMNS = [field.name for field in fields(IntervalResult) if field.name not in _TEXTS]
 
 
 class Frames(NamedTuple):
@@ -32,20 +33,24 @@ def frames_of(result: Result) -> Frames:
         import pandas as pd
     except ImportError as error:
         raise UsageError("Result.to_pandas() needs pandas: pip install 'hybridpress[pandas]'") from error
-    columns = [field.name for field in fields(IntervalResult) if field.name not in _TEXTS]
-    intervals = [{name: getattr(second, name) for name in columns} for second in result.intervals]
-    steps = {
-        name: {
-            **{count: getattr(step, count) for count in _COUNTS},
-            **_times_columns(step.response_time_ms),
-        }
+    steps = step_rows(result)
+    return Frames(
+        pd.DataFrame(interval_rows(result), columns=INTERVAL_COLUMNS).set_index("at_s"),
+        pd.DataFrame(list(steps.values()), index=pd.Index(list(steps), name="step"), columns=STEP_COLUMNS),
+    )
+
+
+def interval_rows(result: Result) -> list[dict[str, Any]]:
+    """A row a second, by INTERVAL_COLUMNS."""
+    return [{name: getattr(second, name) for name in INTERVAL_COLUMNS} for second in result.intervals]
+
+
+def step_rows(result: Result) -> dict[str, dict[str, Any]]:
+    """A row a step, by its name and STEP_COLUMNS."""
+    return {
+        name: {**{count: getattr(step, count) for count in _COUNTS}, **_times_columns(step.response_time_ms)}
         for name, step in result.steps.items()
     }
-    step_columns = [*_COUNTS, *_times_columns(Times())]
-    return Frames(
-        pd.DataFrame(intervals, columns=columns).set_index("at_s"),
-        pd.DataFrame(list(steps.values()), index=pd.Index(list(steps), name="step"), columns=step_columns),
-    )
 
 
 def _times_columns(times: Times) -> dict[str, Any]:
@@ -54,3 +59,6 @@ def _times_columns(times: Times) -> dict[str, Any]:
         for field in fields(times)
         if field.name not in {"count", "over_range"}
     }
+
+
+STEP_COLUMNS = [*_COUNTS, *_times_columns(Times())]

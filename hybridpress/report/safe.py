@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from typing import IO
 
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def visible(text: str) -> str:
@@ -25,6 +27,11 @@ def _number(match: re.Match[str]) -> str:
 def visible_lines(text: str) -> list[str]:
     """The lines of *text*, each visible; tabs become spaces."""
     return [visible(line.expandtabs(4)) for line in text.replace("\r\n", "\n").split("\n")]
+
+
+def writable(text: str) -> str:
+    """*text* with each lone surrogate, which no file can hold, as its number."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def cut(text: str, n_characters: int) -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hybridpress.metrics.result import ErrorResult, Result, Times
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.safe import cut, visible, visible_lines
 from hybridpress.units import format_bytes, format_count, format_duration, format_ms
 
@@ -18,11 +20,28 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-MAX_STEPS = 20
-MAX_CHECKS = 20
-MAX_ERRORS = 10
-MAX_EVENTS = 5
-MAX_EXAMPLE_LINES = 3
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of each part is shown at most."""
+
+    steps: int
+    checks: int
+    errors: int
+    events: int
+    example_lines: int
+    is_airy: bool = True
+    """Whether there are empty lines between the parts."""
+
+
+SIZES = (
+    Size(20, 20, 10, 5, 3),
+    Size(12, 6, 5, 3, 3),
+    Size(8, 4, 3, 3, 1),
+    Size(5, 3, 3, 2, 0),
+    Size(2, 1, 1, 1, 0, is_airy=False),
+)
+"""From the one that leaves out least to what a small screen holds."""
 MAX_LINE_CHARACTERS = 200
 """How much of a message, or of a line of an example, is shown."""
 MAX_WORKERS_EACH = 4
@@ -37,17 +56,17 @@ _MEANING_OF = {
 _COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "max", "mean")
 
 
-def blocks(result: Result) -> list[RenderableType]:
+def blocks(result: Result, size: Size = SIZES[0]) -> list[RenderableType]:
     """The summary's parts from top to bottom; those with nothing to say are left out."""
     found: list[RenderableType] = [*_verdict(result), _counts(result), _times(result)]
     if result.search is not None:
         # The times of all steps together say nothing.
         found = []
     for part in (_search, _parts, _steps, _checks, _thresholds, _errors, _events):
-        lines = list(part(result))
+        lines = list(part(result, size))
         if lines:
-            found += [_text(""), *lines]
-    return [*found, _text(""), *_workers(result), *_cpu_tier(result)]
+            found += [*([_text("")] if size.is_airy else []), *lines]
+    return [*found, *([_text("")] if size.is_airy else []), *_workers(result), *_cpu_tier(result)]
 
 
 def _text(words: str, style: str = "", *, indent: int = 0) -> RenderableType:
@@ -148,7 +167,7 @@ def _name(words: str) -> Text:
     return Text(visible(words), no_wrap=True, overflow="ellipsis")
 
 
-def _parts(result: Result) -> Iterator[RenderableType]:
+def _parts(result: Result, _: Size) -> Iterator[RenderableType]:
     from rich.text import Text
 
     if not result.parts:
@@ -169,7 +188,7 @@ def _parts(result: Result) -> Iterator[RenderableType]:
     yield table
 
 
-def _search(result: Result) -> Iterator[RenderableType]:
+def _search(result: Result, _: Size) -> Iterator[RenderableType]:
     """The steps of a search, and what they came to."""
     from rich.text import Text
 
@@ -196,14 +215,14 @@ def _search(result: Result) -> Iterator[RenderableType]:
     yield _text(f"{result.search.limit}: {visible(result.search.reason)}", indent=2)
 
 
-def _steps(result: Result) -> Iterator[RenderableType]:
+def _steps(result: Result, size: Size) -> Iterator[RenderableType]:
     from rich.text import Text
 
     steps = sorted(result.steps.items(), key=lambda item: (-item[1].count, item[0]))
     if not steps:
         return
     table = _table("step", "count", "failed", "p50", "p99", "max", "received")
-    for name, step in steps[:MAX_STEPS]:
+    for name, step in steps[: size.steps]:
         times: Times = step.response_time_ms
         per_s = step.bytes_in / result.duration_s if result.duration_s else 0.0
         table.add_row(
@@ -216,7 +235,7 @@ def _steps(result: Result) -> Iterator[RenderableType]:
             f"{format_bytes(per_s)}/s",
         )
     yield table
-    yield from _more(len(steps) - MAX_STEPS)
+    yield from _more(len(steps) - size.steps)
 
 
 def _more(n_left_out: int) -> Iterator[RenderableType]:
@@ -224,7 +243,7 @@ def _more(n_left_out: int) -> Iterator[RenderableType]:
         yield _text(f"and {format_count(n_left_out)} more (see --json)", "dim", indent=2)
 
 
-def _checks(result: Result) -> Iterator[RenderableType]:
+def _checks(result: Result, size: Size) -> Iterator[RenderableType]:
     """Those that did not always hold come first."""
     from rich.table import Table
     from rich.text import Text
@@ -235,7 +254,7 @@ def _checks(result: Result) -> Iterator[RenderableType]:
     table.add_column()
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    for name, check in checks[:MAX_CHECKS]:
+    for name, check in checks[: size.checks]:
         n_all = check.passed + check.failed
         # Rounded down: 100 % is said only of a check that always held.
         share = math.floor(10_000 * check.passed / n_all) / 100 if n_all else 0.0
@@ -244,47 +263,46 @@ def _checks(result: Result) -> Iterator[RenderableType]:
         table.add_row(mark, _name(name), held, f"{format_count(share)} %")
     if checks:
         yield table
-    yield from _more(len(checks) - MAX_CHECKS)
+    yield from _more(len(checks) - size.checks)
 
 
-def _thresholds(result: Result) -> Iterator[RenderableType]:
+def _thresholds(result: Result, _: Size) -> Iterator[RenderableType]:
     for threshold in result.thresholds:
         mark, style = ("✓", "green") if threshold.passed else ("✗", "red")
-        value = "not measured" if threshold.value is None else format_count(threshold.value)
-        yield _text(f"{mark} {visible(threshold.expression)}  ({value})", style)
+        yield _text(f"{mark} {visible(threshold.expression)}  ({told_value(threshold)})", style)
 
 
-def _errors(result: Result) -> Iterator[RenderableType]:
+def _errors(result: Result, size: Size) -> Iterator[RenderableType]:
     if result.errors:
         yield _text("errors", "dim")
-    for error in result.errors[:MAX_ERRORS]:
+    for error in result.errors[: size.errors]:
         yield _text(f"{format_count(error.count)} × {_named(error)}  (first at {error.first_at_s:.3f} s)", "red")
-        for line in _example_lines(error):
+        for line in _example_lines(error, size.example_lines):
             yield _text(line, indent=4)
-    yield from _more(len(result.errors) - MAX_ERRORS)
+    yield from _more(len(result.errors) - size.errors)
 
 
 def _named(error: ErrorResult) -> str:
     return cut(visible(f"{error.kind}: {error.message}" if error.message else error.kind), MAX_LINE_CHARACTERS)
 
 
-def _example_lines(error: ErrorResult) -> list[str]:
+def _example_lines(error: ErrorResult, n: int) -> list[str]:
     """The example's first lines; of a traceback the last, where the mistake is. None when it says nothing new."""
     example = error.example.strip()
-    if example in ("", error.message, f"{error.kind}: {error.message}"):
+    if not n or example in ("", error.message, f"{error.kind}: {error.message}"):
         return []
     lines = [cut(line, MAX_LINE_CHARACTERS) for line in visible_lines(example)]
     if lines[0].startswith("Traceback"):
-        return lines[-MAX_EXAMPLE_LINES:]
-    if len(lines) > MAX_EXAMPLE_LINES:
-        return [*lines[:MAX_EXAMPLE_LINES], "…"]
+        return lines[-n:]
+    if len(lines) > n:
+        return [*lines[:n], "…"]
     return lines
 
 
-def _events(result: Result) -> Iterator[RenderableType]:
-    for event in result.events[:MAX_EVENTS]:
+def _events(result: Result, size: Size) -> Iterator[RenderableType]:
+    for event in result.events[: size.events]:
         yield _text(f"at {event.at_s:.1f} s  {cut(visible(event.text), MAX_LINE_CHARACTERS)}", "yellow")
-    yield from _more(len(result.events) - MAX_EVENTS)
+    yield from _more(len(result.events) - size.events)
 
 
 def _workers(result: Result) -> Iterator[RenderableType]:

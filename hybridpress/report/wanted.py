@@ -1,17 +1,47 @@
-"""The outputs that the settings of a run ask for."""
+"""The outputs that the settings of a run ask for. Each is imported only if it is."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 from hybridpress.config import RunConfig
 from hybridpress.report.output import Output
 from hybridpress.report.terminal import Terminal
 
+FROM_A_RESULT = ("json", "html", "csv", "junit", "markdown")
+"""Settings whose outputs need no more than the result: `hybridpress report` makes them from a file, too."""
+
 
 def outputs_of(config: RunConfig) -> list[Output]:
-    """All outputs that *config* asks for. Each is imported only if it is."""
-    outputs: list[Output] = [Terminal(config)]
-    if config.json is not None:
-        from hybridpress.report.json import JsonFile
+    """All outputs that *config* asks for."""
+    outputs = [output for name in FROM_A_RESULT for output in written_by(name, getattr(config, name))]
+    # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
+    return [*outputs, Terminal(config)]
 
-        outputs.append(JsonFile(config.json))
-    return outputs
+
+def written_by(name: str, value: Any) -> Iterator[Output]:
+    """What setting *name*, one of FROM_A_RESULT, asks for with *value*."""
+    if value is None:
+        return
+    match name:
+        case "json":
+            from hybridpress.report.json import JsonFile
+
+            yield JsonFile(value)
+        case "html":
+            from hybridpress.report.page import HtmlFile
+
+            yield HtmlFile(value)
+        case "csv":
+            from hybridpress.report.csv import CsvFiles
+
+            yield CsvFiles(value)
+        case "junit":
+            from hybridpress.report.junit import JunitFile
+
+            yield JunitFile(value)
+        case "markdown":
+            from hybridpress.report.markdown import MarkdownFile
+
+            yield from map(MarkdownFile, value)

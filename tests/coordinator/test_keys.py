@@ -18,11 +18,12 @@ from hybridpress.coordinator.keys import Keys
         ("12x\n", []),
         ("12+", ["qps +10%"]),
         ("p", ["toggle"]),
+        ("q", ["stop"]),
         ("\n\x1b[A", []),
     ],
 )
 def test_keys(typed: str, commands: list[str]) -> None:
-    """A tenth up and down, a number with Enter, a pause; what is none of these is left alone, and ends a number."""
+    """A tenth up and down, a number with Enter, a pause, the end; all else is left alone, and ends a number."""
     assert Keys("qps").typed(typed) == commands
     keys = Keys("qps")
     assert [command for key in typed for command in keys.typed(key)] == commands

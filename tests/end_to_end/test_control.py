@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import stat
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -177,3 +181,34 @@ def test_commands_that_are_none(words: list[str], told: str) -> None:
     ran = ctl(*words)
     assert ran.exit_code == 2
     assert told in ran.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="becoming another user needs root")
+def test_another_user_cannot_steer(tmp_path: Path) -> None:
+    """Not even where the socket was put in an open folder and left open itself."""
+    live = Live(tmp_path, "--qps", "20", "--duration", "2s", "--concurrent", "4")
+    with tempfile.TemporaryDirectory() as open_folder:
+        Path(open_folder).chmod(0o755)
+        door = Path(open_folder) / "door"
+        live.socket.chmod(0o666)
+        os.link(live.socket, door)
+        program = (
+            "import contextlib, socket, sys\n"
+            "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+            "with contextlib.suppress(BrokenPipeError): s.sendall(b'stop\\n')\n"
+            "print(s.makefile().readline())"
+        )
+        ran = subprocess.run(
+            ["/usr/bin/env", "python3", "-c", program, str(door)],
+            check=False,
+            capture_output=True,
+            text=True,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin"},
+        )
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == {"ok": False, "text": "this run is another user's"}
+    assert live.finish()["iterations"]["completed"] == 40

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import pty
 import re
 import signal
 import subprocess
+import sys
+import termios
 import time
 from pathlib import Path
 
@@ -71,6 +76,43 @@ def test_terminated(sleeper: Path, tmp_path: Path) -> None:
     process.terminate()
     ran = command.finish(process, json_file)
     assert (ran.exit_code, ran.found["iterations"]["in_flight_at_end"]) == (130, 0)
+
+
+@pytest.mark.parametrize("has_nohup", [False, True])
+def test_the_terminal_hangs_up(has_nohup: bool, sleeper: Path, tmp_path: Path) -> None:
+    """A run whose terminal is gone drains and writes its results; one under nohup goes on to its end."""
+    json_file = tmp_path / "r.json"
+    ours, theirs = pty.openpty()
+    words = ["run", sleeper, "--qps", "50", "--duration", "4s", "--json", json_file]
+
+    def sit_down() -> None:
+        """The terminal is this process's own, as in a shell's stead."""
+        os.setsid()
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if has_nohup else signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hybridpress", *map(str, words)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=sit_down,  # noqa: PLW1509 (no threads here)
+    )
+    os.close(theirs)
+    shown = b""
+    while b"in flight" not in shown:
+        shown += os.read(ours, 4096)
+    os.close(ours)
+    process.wait(timeout=20)
+    result = json.loads(json_file.read_text())
+    command.assert_lawful(result)
+    n = result["iterations"]
+    assert n["in_flight_at_end"] == n["lost"] == 0
+    if has_nohup:
+        assert (process.returncode, n["completed"]) == (0, 200)
+    else:
+        assert (process.returncode, [event["kind"] for event in result["events"]]) == (130, ["interrupted"])
+        assert 0 < n["completed"] < 200
 
 
 def test_interrupted_twice(sleeper: Path, tmp_path: Path) -> None:

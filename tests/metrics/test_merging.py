@@ -100,6 +100,17 @@ def test_what_is_shared() -> None:
     assert Result.merge([a]) == a
 
 
+def test_the_generators_of_a_second() -> None:
+    """Errors of a kind add up; of CPU, loop lag and lateness the worst is told."""
+    a, b = result_from([[1.0, 2.0, 3.0]]), result_from([[4.0, 5.0, 6.0]])
+    a = dataclasses.replace(a, intervals=[dataclasses.replace(a.intervals[0], cpu_pct=40.0)])
+    b = dataclasses.replace(b, intervals=[dataclasses.replace(b.intervals[0], cpu_pct=60.0, loop_lag_p99_ms=7.0)])
+    (found,) = Result.merge([a, b]).intervals
+    assert found.errors == {"E": 2}
+    assert (found.cpu_pct, found.loop_lag_p99_ms) == (60.0, 7.0)
+    assert found.lateness_p99_ms == pytest.approx(6.0)
+
+
 def test_what_cannot_be_merged() -> None:
     """Nothing, and a result without histograms."""
     with pytest.raises(UsageError, match="no results"):

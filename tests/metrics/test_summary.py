@@ -131,8 +131,27 @@ def test_seconds() -> None:
         7,
         *[None] * 6,
     )
+    assert (idle.errors, idle.cpu_pct, idle.loop_lag_p99_ms, idle.lateness_p99_ms) == ({}, None, None, None)
     result = summarize(facts_of([busy]))
     assert result.intervals == [second]
+
+
+def test_the_generator_in_a_second() -> None:
+    """Each second tells how its generator fared, and errors by kind. An unpaced second is never late."""
+    interval = Interval(
+        0,
+        lateness=histogram_of(2_000_000),
+        health=Health(histogram_of(3_000_000), cpu_ns=500, span_ns=1_000),
+        errors={
+            ("A", "x"): ErrorCounts(2, 0, ""),
+            ("A", "y"): ErrorCounts(3, 0, ""),
+            ("B", "x"): ErrorCounts(1, 0, ""),
+        },
+    )
+    second = second_of(interval, 100.0)
+    assert (second.cpu_pct, second.loop_lag_p99_ms, second.lateness_p99_ms) == (50.0, 3.0, 2.0)
+    assert second.errors == {"A": 5, "B": 1}
+    assert second_of(interval, None).lateness_p99_ms is None
 
 
 def test_steps_checks_and_events() -> None:

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pyte
 import pytest
 
+from hybridpress.config import RunConfig
 from hybridpress.metrics.cpu import CpuCounts
-from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Interval
+from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Interval, StepCounts
+from hybridpress.metrics.news import Status
 from hybridpress.metrics.result import EventResult, Result, ThresholdResult
 from hybridpress.metrics.verdict import CpuTier
 from hybridpress.report.terminal import Terminal
@@ -28,8 +31,6 @@ from tests.report.made import (
     second,
     steps,
 )
-
-HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
 @pytest.fixture(autouse=True)
@@ -137,102 +138,187 @@ def test_a_second_after_an_interrupt() -> None:
 # On a terminal
 
 
-def screen(text: str) -> list[str]:
-    """The lines a person sees at the end: what was redrawn is gone, and colours are ignored."""
-    lines, row = [""], 0
-    for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", text):
-        if piece == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif piece.endswith("A") and piece.startswith("\x1b"):
-            row -= int(piece[2:-1])
-        elif piece == "\x1b[2K":
-            lines[row] = ""
-        elif not piece.startswith(("\x1b", "\r")):
-            lines[row] += piece
-    return [line.rstrip() for line in lines if line.strip()]
+class Emulated:
+    """What a person sees of a run on a terminal of this size."""
+
+    def __init__(self, columns: int = 80, rows: int = 24, **settings: Any) -> None:
+        self.columns, self.rows = columns, rows
+        self.emulator = pyte.Screen(columns, rows)
+        self._emulated = pyte.Stream(self.emulator)
+        self._fed = 0
+        self.watched = Watched(terminal=True, **settings)
+        self.terminal = self.watched.terminal
+        self.terminal._size = lambda: (self.columns, self.rows)  # type: ignore[method-assign]
+        self.terminal.started()
+
+    def resize(self, columns: int, rows: int) -> None:
+        self.columns, self.rows = columns, rows
+        self.emulator.resize(rows, columns)
+
+    def second(self, interval: Interval) -> None:
+        self.watched.second(interval)
+        self.tick(interval.index + 1.0, in_flight=interval.in_flight)
+
+    def tick(self, elapsed_s: float, **changes: Any) -> None:
+        self.terminal.tick(status_of(self.watched.config, elapsed_s, **changes))
+
+    @property
+    def screen(self) -> list[str]:
+        text = self.watched.stream.getvalue()
+        self._emulated.feed(text[self._fed :].replace("\r\n", "\n").replace("\n", "\r\n"))
+        self._fed = len(text)
+        lines = [line.rstrip() for line in self.emulator.display]
+        return lines[: max((n for n, line in enumerate(lines, 1) if line), default=0)]
+
+
+def status_of(config: RunConfig, elapsed_s: float, **changes: Any) -> Status:
+    values: dict[str, Any] = {
+        "scenario": config.scenario, "phase": "pressing", "elapsed_s": elapsed_s, "qps": config.qps,
+        "slots": config.concurrent, "workers": config.processes, "started": round(5_000 * elapsed_s), "failed": 0,
+        "dropped": 0, "in_flight": 3, "backlog": 0,
+        "left_s": None if config.duration_s is None else max(config.duration_s - elapsed_s, 0.0),
+    }  # fmt: skip
+    return Status(**(values | changes))
 
 
 def test_live_progress() -> None:
-    """On a terminal two lines are redrawn in place: the bar with the time left, and the numbers."""
-    watched = Watched(terminal=True)
-    watched.terminal.starting("loading the word table")
-    watched.terminal.started()
-    watched.second(second(0))
-    first = screen(watched.stream.getvalue())
-    assert first[0] == "loading the word table …"
-    assert re.fullmatch(r"━+.*  1s  2s left", first[2])
-    assert first[3].startswith("5,000/s of 5,000/s  in flight 0/64  p50 50.0 ms  p99 99.")
-    watched.second(second(1, in_flight=9))
-    watched.terminal.event(EventResult(1.5, "x", f"worker 1 died {HOSTILE}"))
-    second_screen = screen(watched.stream.getvalue())
-    assert len(second_screen) == 5
-    assert second_screen[2] == "    2s  worker 1 died [red]x[/red]\\x1b[2J"
-    assert re.fullmatch(r"━+.*  2s  1s left", second_screen[3])
-    assert "in flight 9/64" in second_screen[4]
-    assert "failed 20" in second_screen[4]
-    watched.terminal.close()
-    assert screen(watched.stream.getvalue()) == second_screen[:3]
+    """Time, rate and target, slots, times of the last seconds and in all, failures, workers, verdict, and keys."""
+    seen = Emulated(host="http://127.0.0.1:8080")
+    seen.second(second(0, steps=steps(2), response=histogram_of(*[1.5] * 99, 40)))
+    seen.second(second(1, started=4_000, steps=steps(2), in_flight=64, response=histogram_of(*[3] * 100)))
+    seen.tick(2.3, in_flight=64, backlog=7)
+    assert seen.screen == [
+        "query.py:QueryVm against http://127.0.0.1:8080: 5,000/s over 64 slots in 2 proce",
+        "sses for 3s",
+        "query.py:QueryVm  http://127.0.0.1:8080                                pressing",
+        "━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━   76 %  2s, 1s left",
+        "slots       64 of 64 in flight, 7 due and waiting",
+        "QPS         4,000/s         █▇",
+        "  target    5,000/s         ██",
+        "iterations  9,000 started, 9,980 completed, 20 failed (0.2 %)",
+        "response            p50      p90      p99    p99.9      max",
+        "  last 5 s      3.00 ms  3.00 ms  3.00 ms  40.0 ms  40.0 ms",
+        "  in all        3.00 ms  3.00 ms  3.00 ms  40.0 ms  40.0 ms",
+        "workers     CPU –   loop lag p99 210 µs   lateness p99 20.0 µs",
+        "verdict     valid so far",
+        "",
+        "step                          count     failed        p50        p99        max",
+        "step 1                        1,998          2    1.50 ms    2.50 ms    2.50 ms",
+        "step 0                        2,000          0    1.50 ms    2.50 ms    2.50 ms",
+        "Ctrl-C waits for what is in flight and reports",
+    ]
+    seen.terminal.close()
+    assert len(seen.screen) == 2
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (200, 50), (40, 12), (20, 5), (3, 2), (300, 100)])
+def test_any_size(columns: int, rows: int) -> None:
+    """Whatever there is to show, the frame is no longer and no wider than the screen, and a large screen is used."""
+    seen = Emulated(columns, rows, host="http://[::1]:8080")
+    errors = {("Error", HOSTILE * 20 + str(i)): ErrorCounts(1 + i, 0, "") for i in range(20)}
+    for index in range(3):
+        seen.second(second(index, steps=steps(50, name=HOSTILE + "订单" * 30), errors=errors))
+    shown = seen.screen
+    assert sum(line.startswith("query.py:QueryVm  ") for line in shown) == (rows > 2 and columns > 20)
+    if columns >= 40:
+        assert shown[-1].startswith("Ctrl-C")
+    if rows >= 24:
+        assert len(shown) >= min(rows - 1, 45)
+        assert any(line.startswith("[red]x[/red]\\x1b[2J") for line in shown)
+        assert max(map(len, shown)) >= columns - 2 - columns // 3
+    assert "\x1b[2J[/red]" not in seen.watched.stream.getvalue()
+
+
+def test_what_hurts_comes_first() -> None:
+    """The step with the most failures is on top, then those with the longest times."""
+    seen = Emulated()
+    found = {
+        name: StepCounts(10, failed, times=histogram_of(*times))
+        for name, failed, times in [("fast", 0, [1]), ("slow", 0, [900]), ("fails", 3, [2]), ("fails less", 1, [999])]
+    }
+    seen.second(second(0, steps=found))
+    heading = next(n for n, line in enumerate(seen.screen) if line.startswith("step "))
+    assert [re.split(r"  +", line)[0] for line in seen.screen[heading + 1 : heading + 5]] == [
+        "fails", "fails less", "slow", "fast",
+    ]  # fmt: skip
+
+
+def test_lines_that_stay() -> None:
+    """What happens is said above the frame, which goes on below it."""
+    seen = Emulated()
+    seen.second(second(0))
+    seen.terminal.event(EventResult(0.5, "x", f"worker 1 died {HOSTILE}"))
+    seen.tick(1.25)
+    assert seen.screen[1] == "    0s  worker 1 died [red]x[/red]\\x1b[2J"
+    assert seen.screen[2].startswith("query.py:QueryVm  ")
+    seen.terminal.draining(64)
+    seen.tick(3.0)
+    assert seen.screen[2] == "draining: waiting for 64 iterations in flight"
+    assert seen.screen[3].endswith("draining")
+
+
+def test_a_resize() -> None:
+    """After the terminal changed its size the frame stands once on the screen, and fits it."""
+    seen = Emulated(120, 40)
+    for index, size in enumerate([(120, 40), (60, 20), (150, 45), (80, 24)]):
+        seen.resize(*size)
+        seen.second(second(index, steps=steps(30)))
+        assert sum("verdict " in line for line in seen.screen) == 1
+        assert any(line.startswith("query.py:QueryVm  ") for line in seen.screen)
+    seen.terminal.close()
 
 
 @pytest.mark.parametrize(
-    ("settings", "interval", "shows"),
+    ("settings", "started", "shows"),
     [
-        ({"duration": "", "iterations": 20_000}, second(0), "  1s  3s left"),
-        ({"duration": "", "iterations": 20_000, "qps": ""}, second(1, started=10_000), "  2s  2s left"),
-        ({"duration": "", "iterations": 20_000, "qps": ""}, second(0, started=0), "  1s"),
-        ({"duration": "1h"}, second(0), "  1s  59m59s left"),
-        ({"duration": "1s"}, second(1, started=0), "  2s  draining"),
+        ({"duration": "", "iterations": 20_000}, 5_000, "   25 %  1s, 3s left"),
+        ({"duration": "", "iterations": 20_000, "qps": ""}, 10_000, "   50 %  1s, 1s left"),
+        ({"duration": "", "iterations": 20_000, "qps": ""}, 0, "    0 %  1s"),
+        ({"duration": "1h"}, 5_000, "    0 %  1s, 59m59s left"),
+        ({"duration": "", "qps": "", "draw": "once"}, 5_000, "1s"),
     ],
 )
-def test_time_left(settings: dict[str, Any], interval: Interval, shows: str) -> None:
+def test_time_left(settings: dict[str, Any], started: int, shows: str) -> None:
     """By iterations the time left is at the rate asked for or reached; when nothing tells, it is not shown."""
-    watched = Watched(terminal=True, **settings)
-    watched.second(interval)
-    assert screen(watched.stream.getvalue())[0].endswith(shows)
-    watched.terminal.close()
+    seen = Emulated(**settings)
+    seen.tick(1.0, started=started)
+    bar = next(n for n, line in enumerate(seen.screen) if line.startswith("query.py:QueryVm  ")) + 1
+    assert seen.screen[bar].lstrip("━╸").removeprefix(" ").endswith(shows.strip())
 
 
-def test_redraws() -> None:
-    """A second is drawn once, and a long line is cut, not wrapped."""
-    watched = Watched(terminal=True, qps=123_456_789, concurrent=1_000_000)
-    for index in range(3):
-        watched.second(second(index, started=123_456_789, failed=123_456, completed=0))
-    lines = screen(watched.stream.getvalue())
-    assert watched.stream.getvalue().count("in flight") == 3
-    assert len(lines) == 2
-    assert len(lines[1]) <= 80
-    watched.terminal.close()
+def test_nothing_is_drawn_before_the_load() -> None:
+    """While workers start there are lines only."""
+    watched = Watched(terminal=True)
+    watched.terminal.starting("loading")
+    watched.terminal.tick(status_of(watched.config, 0.0, phase="starting"))
+    assert watched.stream.getvalue() == "loading …\n"
 
 
 @pytest.mark.parametrize("ending", ["finished", "close"])
 def test_the_terminal_is_left_sane(ending: str) -> None:
-    """However the run ends, the cursor is shown again and the live lines are gone; closing twice does no harm."""
-    watched = Watched(terminal=True)
-    watched.second(second(0))
-    assert watched.stream.getvalue().count(HIDE_CURSOR) == 1
+    """However the run ends, the frame is gone, and nothing of the terminal was changed that had to be set back."""
+    seen = Emulated()
+    seen.second(second(0))
     if ending == "finished":
-        watched.terminal.finished(result_of())
-    watched.terminal.close()
-    watched.terminal.close()
-    assert watched.stream.getvalue().count(SHOW_CURSOR) == 1
-    assert watched.stream.getvalue().rindex(SHOW_CURSOR) > watched.stream.getvalue().rindex("in flight")
-    assert screen(watched.stream.getvalue()) == []
+        seen.terminal.finished(result_of())
+    seen.terminal.close()
+    seen.terminal.close()
+    assert len(seen.screen) == 1
+    changes = set(re.findall(r"\x1b\[[?>=][0-9]*[a-z]", seen.watched.stream.getvalue()))
+    assert changes == {"\x1b[?2026h", "\x1b[?2026l"}
 
 
-def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where NO_COLOR is set a terminal gets no colours, in progress or summary."""
-    colour = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)\d(?:;\d+)*m")
-
-    def told() -> str:
-        watched = Watched(terminal=True)
-        watched.second(second(0))
-        watched.terminal.finished(result_of())
-        return watched.stream.getvalue() + watched.out.getvalue()
-
-    assert colour.search(told())
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert not colour.search(told())
+@pytest.mark.parametrize("how", ["NO_COLOR", "--no-color"])
+def test_no_color(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without colours a terminal gets a plain line a second, and a plain summary."""
+    if how == "NO_COLOR":
+        monkeypatch.setenv("NO_COLOR", "1")
+    watched = Watched(terminal=True, no_color=how == "--no-color")
+    watched.second(second(0))
+    watched.terminal.tick(status_of(watched.config, 1.0))
+    watched.terminal.finished(result_of())
+    assert watched.progress == ["    1s  5,000/s of 5,000/s  in flight 0/64  p50 50.0 ms  p99 99.0 ms  failed 10"]
+    assert "\x1b" not in watched.stream.getvalue() + watched.out.getvalue()
 
 
 class _Screen(io.StringIO):
@@ -246,6 +332,7 @@ def test_a_dumb_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     stream, out = _Screen(), _Screen()
     terminal = Terminal(config_of(), stream=stream, out=out)
     terminal.second(moment_of(second(0), second(0), config_of()))
+    terminal.tick(status_of(config_of(), 1.0))
     terminal.finished(result_of())
     assert stream.getvalue().startswith("    1s  5,000/s")
     assert "\x1b" not in stream.getvalue() + out.getvalue()
@@ -258,6 +345,7 @@ def test_quiet(terminal: bool) -> None:
     watched.terminal.starting("loading")
     watched.terminal.started()
     watched.second(second(0))
+    watched.terminal.tick(status_of(watched.config, 1.0))
     watched.terminal.event(EventResult(1.0, "x", "worker 1 died"))
     watched.terminal.draining(3)
     watched.terminal.finished(result_of())
@@ -416,7 +504,7 @@ def test_events_and_thresholds() -> None:
     thresholds = [ThresholdResult("p99 < 200ms", 99.07, True), ThresholdResult("failed < 1%", None, False)]
     text = summary(replace(result_of(events=[EventResult(1.24, "lost", "worker 1 died")]), thresholds=thresholds))
     assert "at 1.2 s  worker 1 died\n" in text
-    assert "✓ p99 < 200ms  (99.07)\n✗ failed < 1%  (not measured)\n" in text
+    assert "✓ p99 < 200ms  (99.1 ms)\n✗ failed < 1%  (never happened)\n" in text
 
 
 @pytest.mark.parametrize(
@@ -452,8 +540,9 @@ def test_cpu_work(n_workers: int, says: str) -> None:
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_hostile_text(terminal: bool) -> None:
+def test_hostile_text(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Names and messages are shown as they are: no markup is read, no escape sequence is passed on."""
+    monkeypatch.setenv("LINES", "200")
     text = summary(hostile_result(), terminal=terminal)
     assert "\x1b[2J" not in text
     assert text.count("[red]x[/red]\\x1b[2J") == 7
@@ -462,13 +551,30 @@ def test_hostile_text(terminal: bool) -> None:
 
 
 @pytest.mark.parametrize("make", [result_of, hostile_result, lambda: result_of([second(0, steps=steps(40))])])
-def test_it_fits(make: Callable[[], Result]) -> None:
+def test_it_fits(make: Callable[[], Result], monkeypatch: pytest.MonkeyPatch) -> None:
     """No line is wider than 80 columns, and on a terminal the same words are said."""
     plain = summary(make())
     assert max(len(line) for line in plain.split("\n")) <= 80
+    monkeypatch.setenv("LINES", "200")
     on_terminal = re.sub(r"\x1b\[[0-9;]*m", "", summary(make(), terminal=True))
     assert "\x1b" not in on_terminal
     assert on_terminal.split() == plain.split()
+
+
+@pytest.mark.parametrize("rows", [24, 30, 50])
+def test_it_fits_a_screen(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal the summary leaves out so much that its beginning can still be seen, and says how much that is."""
+    monkeypatch.setenv("LINES", str(rows))
+    interval = second(
+        0,
+        steps=steps(40),
+        checks={f"check {i:02}": CheckCounts(1, 0) for i in range(25)},
+        errors={("Error", str(i)): ErrorCounts(1, 0, f"a\nb\nc{i}") for i in range(30)},
+    )
+    events = [EventResult(float(i), "x", f"event {i}") for i in range(9)]
+    text = summary(result_of([interval], events=events), terminal=True)
+    assert text.count("\n") < rows
+    assert text.count("more (see --json)") == 4
 
 
 def test_nothing_was_measured() -> None:
