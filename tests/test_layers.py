@@ -35,7 +35,7 @@ MAY_IMPORT = {
         "clients": "errors clock hot",
         "vocab": "errors units load",
         "press": "errors clock clients vocab",
-        "mixed": "errors press units",
+        "mixed": "errors load press units",
         "scenario": "errors mixed press vocab",
         "parts": "config errors load mixed press scenario vocab",
         "settings": "errors load machine",

@@ -19,7 +19,7 @@ COMMANDS = {
     "ctl": "Change a run while it runs, or ask where it is.",
     "report": "Make outputs from a result file.",
     "target": "Serve known answers over HTTP, to shoot at.",
-    "demo": "Start the target, press it for some seconds, print the summary.",
+    "demo": "Start the target, press it for some seconds, print the summary, write the report.",
     "init": "Write a scenario to start from.",
 }
 """Each command, its module's name in this package, and what it is for."""

@@ -107,8 +107,8 @@ def run(ctx: click.Context, /, scenarios: tuple[str, ...], once: bool, **flags: 
     hybridpress run a.py:QueryVm=7 b.py:QueryEip=3 --qps 100
 
     Exit codes: 0 done, 1 the run broke, 2 bad usage or a bad scenario (nothing was sent), 3 the verdict on the
-    generator is "invalid", 130 interrupted (results are still written). Ctrl-C once waits for what is in flight and
-    reports; twice ends at once.
+    generator is "invalid", 99 a threshold does not hold, 130 interrupted (results are still written). Ctrl-C once waits
+    for what is in flight and reports; twice ends at once.
     """  # noqa: D301 (\b is click's mark for a paragraph that is not to be filled)
     from hybridpress.run import execute, execute_once
 

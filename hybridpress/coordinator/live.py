@@ -73,6 +73,7 @@ def moment(state: RunState, interval: Interval, target_qps: float | None) -> Mom
         workers=state.workers,
         verdict=verdict,
         reasons=[ReasonResult(reason.code, reason.text) for reason in reasons],
+        thresholds=state.judge.standing,
     )
 
 

@@ -22,6 +22,7 @@ from hybridpress.metrics.result import (
     ReasonResult,
     Result,
     StepResult,
+    ThresholdResult,
     Times,
     WorkerResult,
 )
@@ -69,6 +70,7 @@ class RunFacts:
     most_started: int = 0
     """The most that any second had of those that are kept in longer intervals."""
     events: list[EventResult] = field(default_factory=list)
+    thresholds: list[ThresholdResult] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
 
 
@@ -175,6 +177,7 @@ def summarize(facts: RunFacts) -> Result:
             Times.of(total.health.loop_lag),
             round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
         ),
+        thresholds=facts.thresholds,
         events=[*facts.events, *_resent(facts)],
         histograms=_histograms(facts),
         versions=facts.versions,
