@@ -176,7 +176,7 @@
         pauseButton.hidden = stopButton.hidden = !isUnderWay;
         enable(startButton, !page.is_closing);
         enable(pauseButton, isLive);
-        enable(stopButton, isLive);
+        enable(stopButton, isLive || (state === "starting" && page.can_start && !page.is_closing));
         if (focused?.hidden) (isUnderWay ? stopButton : startButton).focus();
 
         const news = announce(run, page);
