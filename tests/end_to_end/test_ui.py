@@ -26,7 +26,7 @@ PATIENCE_S = 20.0
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], patience_s: float = PATIENCE_S) -> T:
+def until(look: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
     """What *look* finds, once it is something."""
     until_s = time.monotonic() + patience_s
     while not (found := look()):
@@ -72,6 +72,9 @@ class Page:
 
     def wait_for(self, state: str) -> dict[str, Any]:
         return until(lambda: found if (found := self.run())["state"] == state else None)
+
+    def wait_for_exit(self) -> dict[str, Any]:
+        return until(lambda: found if (found := self.run()).get("exit_code") is not None else None)
 
 
 @contextmanager
@@ -207,7 +210,7 @@ class Edited(Press):
             settings = {"host": target_url, "iterations": str(20 * number), "concurrent": "5"}
             assert page.post("start", {"settings": settings})["ok"]
             assert not page.post("start", {"settings": settings})["ok"]
-            run = until(lambda: found if (found := page.run())["exit_code"] is not None else None)
+            run = page.wait_for_exit()
             assert (run["number"], run["exit_code"], run["mistakes"]) == (number, 0, [])
             assert f"--iterations={20 * number}" in run["command"]
             found = json.loads(page.get("result.json"))
@@ -219,14 +222,14 @@ def test_what_is_wrong_with_a_start_is_told(target_url: str, tmp_path: Path) -> 
     """All mistakes at once, in the command's words; the page is ready for the next try."""
     with started("ui", SCENARIO, "--host", target_url, "--ui", "0") as page:
         assert page.post("start", {"settings": {"qps": "fast", "duration": "soon"}})["ok"]
-        run = until(lambda: found if (found := page.run()).get("exit_code") is not None else None)
+        run = page.wait_for_exit()
         assert (run["state"], run["exit_code"], run["result"]) == ("over", 2, None)
         assert [mistake.split(" must")[0] for mistake in run["mistakes"]] == ["--qps", "--duration"]
         assert page.post("start", {"settings": {"json": str(tmp_path / "x")}})["mistakes"] == [
             '"json" cannot be set from the page'
         ]
         assert page.post("start", {"settings": {"host": target_url, "iterations": "5"}})["ok"]
-        assert until(lambda: found if (found := page.run())["exit_code"] is not None else None)["exit_code"] == 0
+        assert page.wait_for_exit()["exit_code"] == 0
 
 
 def test_a_bad_scenario_opens_no_page() -> None:
