@@ -49,6 +49,7 @@ MAY_IMPORT = {
         "target": "errors clock machine units clients.thrift",
         "run": "errors clock control hot machine settings units load metrics clients vocab press mixed parts scenario "
         "config ipc worker coordinator report web cluster target",
+        "pytest_plugin": "errors metrics press run scenario units",
         "cli": "errors control hot units metrics mixed press scenario config report target run",
     }.items()
 }
