@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 EXPORT_GAP_S = 5
 """So many seconds lie between two exports of the figures."""
-TIMEOUT_S = 5.0
+TIMEOUT_S = 2.0
+"""How long one of them tries again and again."""
 SERVICE = "hybridpress"
 _UNITS = {"seconds": "s", "bytes": "By", "": "1"}
 
@@ -96,12 +97,12 @@ class Otlp(Background[Piece]):
 
 
 class _LastWords(logging.Handler):
-    """Keeps what the exporters say: they log why they failed, and return only that they did."""
+    """Keeps the first thing that the exporters say: they log why they failed, and return only that they did."""
 
     text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()
+        self.text = self.text or record.getMessage()
 
 
 class _Senders:

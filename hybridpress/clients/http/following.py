@@ -70,4 +70,5 @@ class FollowingCookieClient(FollowingClient, CookieClient):
 
 def _with_id(mine: Following, headers: Mapping[str, str] | None) -> dict[str, str]:
     """*headers* with the id; one that the scenario gives itself stays as it is."""
-    return {HEADER: mine.header, **{name.lower(): value for name, value in (headers or {}).items()}}
+    given = dict(headers or {})
+    return given if any(name.lower() == HEADER for name in given) else {**given, HEADER: mine.header}
