@@ -47,7 +47,7 @@ $(COMPILED): hybridpress/hot/compiled.pyx hybridpress/hot/thrift_compiled.pyx | 
 	@$(BIN)/python -m pip install --quiet --quiet --build-constraint constraints.txt --no-deps --editable .
 	@touch $@
 
-demo: venv ## start the built-in target, press it for some seconds, print the summary
+demo: venv ## start the built-in target, press it for some seconds, print the summary, write the report
 	@$(BIN)/hybridpress demo
 
 test: programs check ## lint, types, then the whole suite; what judges time runs by itself; the Python twin of the hot path
@@ -111,5 +111,5 @@ constraints: ## choose the newest versions of all packages, and pin them in cons
 	@echo "constraints.txt is new; try it with every Python there is support for, then commit it"
 
 clean: ## remove .venv and everything else that can be made again
-	@rm -rf .venv .venv-constraints .venv-peers dist build *.egg-info hybridpress/hot/*.c hybridpress/hot/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-constraints .venv-peers dist build *.egg-info hybridpress/hot/*.c hybridpress/hot/*.so hybridpress-demo.html .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hybridpress.errors import ScenarioError, UsageError
+from hybridpress.load.profile import Profile, constant, parse_stages
+from hybridpress.load.words import parse_profile
 from hybridpress.press import Press
 from hybridpress.units import format_count, parse_rate_per_s
 
@@ -17,24 +19,28 @@ class Share:
     """What a part of a mix gets of the load.
 
     *weight*: of the iterations that start, so many as the weights say. *qps* instead: so many a second of its own,
-    besides those that the others share. *concurrent*: slots that only this part uses, so that it cannot keep the others
-    waiting, nor they it. *name*: another name than its class's.
+    besides those that the others share. *profile* or *stage*: a rate of its own that changes over time, as that of a
+    run does; stages begin at *qps*, or at 0. *concurrent*: slots that only this part uses, so that it cannot keep the
+    others waiting, nor they it. *name*: another name than its class's.
     """
 
     weight: float | None = None
     qps: float | str | None = None
     concurrent: int | None = None
     name: str | None = None
+    stage: Sequence[str] = ()
+    profile: Profile | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One press of a mix, and its share. Without weight and QPS it has its part by the length of its word table."""
+    """One press of a mix, and its share. Without weight and rate it has its part by the length of its word table."""
 
     name: str
     press: Press
     weight: float | None
-    qps: float | None
+    profile: Profile | None
+    """Its own rate over time; None: it shares that of the mix."""
     concurrent: int | None
 
 
@@ -97,12 +103,12 @@ def parts_of(mixed: MixedPress) -> list[Part]:
         for twice in dict.fromkeys(names)
         if names.count(twice) > 1
     ]
-    shared = [part for part in parts if part.qps is None]
+    shared = [part for part in parts if part.profile is None]
     if not mistakes and len({part.weight is None for part in shared}) > 1:
         without = ", ".join(part.name for part in shared if part.weight is None)
         mistakes.append(f"{name}.parts: give each of them a weight, or none of them; there is none for {without}")
     if not mistakes and len(shared) < len(parts) and any(part.weight is None for part in shared):
-        mistakes.append(f"{name}.parts: beside parts with a QPS of their own, each of the others needs a weight")
+        mistakes.append(f"{name}.parts: beside parts with a rate of their own, each of the others needs a weight")
     if mistakes:
         raise ScenarioError(mistakes)
     return parts
@@ -134,20 +140,37 @@ def _part(press: Any, given: Any) -> Part:
     weight = share.weight
     if weight is not None and not _is_weight(weight):
         mistakes.append(f"the weight of {name} must be a number above 0, got {weight!r}")
-    qps = None
-    if share.qps is not None:
-        try:
-            qps = parse_rate_per_s(share.qps)
-        except UsageError as error:
-            mistakes.append(f"the QPS of {name} {error}")
-        if weight is not None:
-            mistakes.append(f"{name} has a weight and a QPS of its own; give one")
+    profile = None
+    try:
+        profile = _own_profile(share)
+    except UsageError as error:
+        mistakes += [f"the rate of {name}: {mistake}" for mistake in error.mistakes]
+    if profile is not None and weight is not None:
+        mistakes.append(f"{name} has a weight and a rate of its own; give one")
     n_slots = share.concurrent
     if n_slots is not None and (isinstance(n_slots, bool) or not isinstance(n_slots, int) or n_slots < 1):
         mistakes.append(f"the slots of {name} must be a whole number above 0, got {n_slots!r}")
     if mistakes:
         raise UsageError(mistakes)
-    return Part(name, made, weight, qps, n_slots)
+    return Part(name, made, weight, profile, n_slots)
+
+
+def _own_profile(share: Share) -> Profile | None:
+    """The rate over time that *share* asks for; None: none.
+
+    Raises:
+        UsageError: what is wrong with it.
+    """
+    qps = None if share.qps is None else parse_rate_per_s(share.qps)
+    if isinstance(share.stage, str):
+        raise UsageError(f'stage must be a list such as ["10s:500"], got "{share.stage}"')
+    if share.profile is not None and (share.stage or qps is not None):
+        raise UsageError("profile excludes qps and stage; give one")
+    if share.profile is not None:
+        return parse_profile(share.profile)
+    if share.stage:
+        return parse_stages(share.stage, qps)
+    return None if qps is None else constant(qps)
 
 
 def _is_weight(value: Any) -> bool:
@@ -155,7 +178,8 @@ def _is_weight(value: Any) -> bool:
 
 
 def told_share(part: Part) -> str:
-    """A part's share, as a label of the mix shows it: "=7", "=5/s", or nothing."""
-    if part.qps is not None:
-        return f"={format_count(part.qps)}/s"
+    """A part's share, as a label of the mix shows it: "=7", "=5/s", "=0 → 500/s over 10 s", or nothing."""
+    if part.profile is not None:
+        rate = part.profile
+        return f"={format_count(rate.end_rate)}/s" if rate.is_constant and rate.is_endless else f"={rate.describe()}"
     return "" if part.weight is None else f"={format_count(part.weight)}"

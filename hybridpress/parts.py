@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from hybridpress.config import Layer, RunConfig, knobs_by_name
+from hybridpress.config import DEFAULT_DURATION_S, Layer, RunConfig, knobs_by_name
 from hybridpress.errors import ScenarioError, UsageError
+from hybridpress.load.overlay import together
+from hybridpress.load.profile import Profile
 from hybridpress.load.split import deal
 from hybridpress.mixed import MixedPress, Part, parts_of, told_share
 from hybridpress.press import Press
@@ -25,7 +27,7 @@ OF_A_PART = (
 
 @dataclass(frozen=True, slots=True)
 class RunPart:
-    """One part of a mix in a run. *weight* None: by the length of its word table."""
+    """One part of a mix in a run. *weight*, its part of what starts in all; None: by the length of its word table."""
 
     name: str
     press: Press
@@ -33,6 +35,9 @@ class RunPart:
     config: RunConfig
     supply: Supply
     weight: Fraction | None
+    stream: Profile | None
+    """Where rates change over time: that of its own, or, *is_sharing* it by weight with others, theirs together."""
+    is_sharing: bool
     own_slots: int | None
     """How many slots only this part uses; None: those that the others use too."""
     slots_by_worker: list[int]
@@ -50,7 +55,7 @@ class RunPart:
             UsageError: it cannot be built, or cannot be drawn from as it should be.
         """
         self.supply.fill(words_of(self.press, self.shape))
-        if not self.turns:
+        if self.weight is None and not self.turns:
             raise ScenarioError(f"{self.name} has no word table to be mixed by the length of; give each part a weight")
 
 
@@ -66,7 +71,7 @@ def layers_of(press: Press, flags: Mapping[str, Any], only: Sequence[str] | None
 
 
 def mixed_config(mixed: MixedPress, flags: Mapping[str, Any]) -> RunConfig:
-    """The settings of a whole mix: its own, with the QPS that parts have for themselves on top.
+    """The settings of a whole mix: its own, with the rates that parts have for themselves on top.
 
     Raises:
         UsageError: all that is wrong with them.
@@ -86,7 +91,7 @@ def mixed_config(mixed: MixedPress, flags: Mapping[str, Any]) -> RunConfig:
     if mistakes:
         raise UsageError(mistakes)
     added: dict[str, Any] = {}
-    for own_share in (_own_qps, _own_slots):
+    for own_share in (_own_rates, _own_slots):
         try:
             added |= own_share(parts, config, layers)
         except UsageError as error:
@@ -98,16 +103,32 @@ def mixed_config(mixed: MixedPress, flags: Mapping[str, Any]) -> RunConfig:
     return replace(config, own_slots=own_slots)
 
 
-def _own_qps(parts: Sequence[Part], config: RunConfig, _: Sequence[Layer]) -> dict[str, Any]:
-    """The QPS of the whole mix, where parts have some for themselves."""
-    own_qps = [part.qps for part in parts if part.qps is not None]
-    if not own_qps:
+def _own_rates(parts: Sequence[Part], config: RunConfig, layers: Sequence[Layer]) -> dict[str, Any]:
+    """The rate of the whole mix, where parts have some for themselves."""
+    own = [part.profile for part in parts if part.profile is not None]
+    if not own:
         return {}
-    if len(own_qps) == len(parts) and config.qps is not None:
-        raise UsageError("--qps is for parts that share it, but each part has a QPS of its own; leave it out")
-    if len(own_qps) < len(parts) and config.qps is None:
-        raise UsageError("parts have a QPS of their own; say by --qps what the others share, or give them one too")
-    return {"qps": sum(own_qps) + (config.qps or 0)}
+    if len(own) == len(parts) and config.profile is not None:
+        raise UsageError("--qps is for parts that share it, but each part has a rate of its own; leave it out")
+    if len(own) < len(parts) and config.profile is None:
+        raise UsageError("parts have a rate of their own; say by --qps what the others share, or give them one too")
+    streams = own if config.profile is None else [config.profile, *own]
+    if all(_is_steady(profile) for profile in streams):
+        return {"qps": sum(profile.end_rate for profile in streams)}
+    added: dict[str, Any] = {"profile": together(streams)}
+    ends = [profile.duration_s for profile in streams if not profile.is_endless]
+    if ends and not _given(layers) & {"duration", "iterations"}:
+        added["duration"] = max(ends)
+    return added
+
+
+def _given(layers: Sequence[Layer]) -> set[str]:
+    return {name for layer in layers for name, value in layer.settings.items() if value is not None}
+
+
+def _is_steady(profile: Profile) -> bool:
+    """Whether it is one rate without end."""
+    return profile.is_constant and profile.is_endless
 
 
 def _own_slots(parts: Sequence[Part], config: RunConfig, layers: Sequence[Layer]) -> dict[str, Any]:
@@ -115,7 +136,7 @@ def _own_slots(parts: Sequence[Part], config: RunConfig, layers: Sequence[Layer]
     own = {part.name: part.concurrent for part in parts if part.concurrent is not None}
     if not own:
         return {}
-    given = {name for layer in layers for name, value in layer.settings.items() if value is not None}
+    given = _given(layers)
     if len(own) == len(parts) and "concurrent" in given:
         raise UsageError("--concurrent is for parts that share slots, but each part has its own; leave it out")
     shared = {} if len(own) == len(parts) else {"the parts that share slots": config.concurrent}
@@ -139,10 +160,14 @@ def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) ->
     mistakes: list[str] = []
     found = []
     parts = parts_of(mixed)
-    weights = _weights(parts, config.qps)
+    own = [part.profile for part in parts if part.profile is not None]
+    shared = RunConfig.build("", layers_of(mixed, flags)).profile if own and len(own) < len(parts) else None
+    weights = _weights(parts, shared, config.duration_s or DEFAULT_DURATION_S)
+    changes = bool(own) and not all(map(_is_steady, [*own, *([shared] if shared else [])]))
     for part, weight in zip(parts, weights, strict=True):
+        stream = (part.profile or shared) if changes else None
         try:
-            found.append(_run_part(part, weight, mixed, config, flags))
+            found.append(_run_part(part, weight, stream, mixed, config, flags))
         except UsageError as error:
             mistakes += error.mistakes
     if mistakes:
@@ -150,15 +175,15 @@ def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) ->
     return found
 
 
-def _run_part(part: Part, weight: Fraction | None, mixed: MixedPress, config: RunConfig, flags: Any) -> RunPart:
+def _run_part(
+    part: Part, weight: Fraction | None, stream: Profile | None, mixed: MixedPress, config: RunConfig, flags: Any
+) -> RunPart:
     press = part.press
     mine = layers_of(press, {}, OF_A_PART)[:2]
     of_mix = layers_of(mixed, {name: flags[name] for name in OF_A_PART if name in flags}, OF_A_PART)
-    rest = Layer({"concurrent": config.concurrent, "processes": config.processes, "seed": config.seed}, str)
+    of_run = ("concurrent", "processes", "seed", "verify_sample")
+    rest = Layer({name: getattr(config, name) for name in of_run}, str)
     shape, own = shape_of(press), RunConfig.build(label_of(press), [*mine, *of_mix, rest])
-    if shape.has_stages:
-        what = "prepare() or verify()" if shape.has_cpu_work else "methods that block"
-        raise UsageError(f"{part.name} has {what}, and cannot be a part of a mix")
     if not shape.takes_word and not own.policy.is_default:
         raise UsageError(f"{part.name}.press() takes no word, so that none can be drawn: leave out {own.draw}")
     press.host, press.params = own.host, own.params
@@ -170,19 +195,26 @@ def _run_part(part: Part, weight: Fraction | None, mixed: MixedPress, config: Ru
     n_shared = config.concurrent - sum(config.own_slots)
     slots_by_worker = deal(part.concurrent or n_shared, [1] * config.processes)
     supply = Supply(own.policy, slots_by_worker, seed, part.name)
-    return RunPart(part.name, press, shape, own, supply, weight, part.concurrent, slots_by_worker)
+    is_sharing = part.profile is None
+    return RunPart(part.name, press, shape, own, supply, weight, stream, is_sharing, part.concurrent, slots_by_worker)
 
 
-def _weights(parts: Sequence[Part], total_qps: float | None) -> list[Fraction | None]:
-    """What each part has of *total_qps*, or, where none has a QPS of its own, simply its weight."""
-    own = sum(Fraction(str(part.qps)) for part in parts if part.qps is not None)
-    if not own:
+def _weights(parts: Sequence[Part], shared: Profile | None, span_s: float) -> list[Fraction | None]:
+    """The weight of each part; where some have a rate of their own, how much starts of each in *span_s*, beside what
+    those that share have of *shared*.
+    """
+    if all(part.profile is None for part in parts):
         return [None if part.weight is None else Fraction(str(part.weight)) for part in parts]
-    assert total_qps is not None
     whole = sum(Fraction(str(part.weight)) for part in parts if part.weight is not None)
-    rest = Fraction(str(total_qps)) - own
+
+    def of(profile: Profile | None) -> Fraction:
+        assert profile is not None
+        if _is_steady(profile):
+            return Fraction(str(profile.end_rate))
+        return Fraction(profile.arrivals(span_s) / span_s)
+
     return [
-        Fraction(str(part.qps)) if part.qps is not None else Fraction(str(part.weight)) * rest / whole for part in parts
+        of(part.profile) if part.weight is None else Fraction(str(part.weight)) / whole * of(shared) for part in parts
     ]
 
 

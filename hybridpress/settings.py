@@ -24,6 +24,9 @@ _HOST_NAME = re.compile(r"[\w.%:~-]+")
 AUTO = -1
 """A number of CPU workers that is found out from what prepare() costs."""
 MAX_CPU_WORKERS = 256
+MAX_PORT = 65_535
+PAGE = "127.0.0.1:8089"
+"""Where the live page is, if nothing else is said."""
 SCHEMES = ("http", "https", "http+unix")
 
 
@@ -99,6 +102,23 @@ def parse_cpu_workers(value: Any) -> int:
     if isinstance(value, bool) or not 0 <= n_workers <= MAX_CPU_WORKERS:
         raise UsageError(f'must be a whole number from 0 to {MAX_CPU_WORKERS}, or "auto", got "{value}"')
     return n_workers
+
+
+def parse_page(value: Any) -> str | None:
+    """Where the live page listens, as "HOST:PORT"; or "fd:N", an open socket to the page that asked for the run."""
+    if isinstance(value, bool):
+        return PAGE if value else None
+    text = str(value).strip()
+    if re.fullmatch(r"fd:\d+", text):
+        return text
+    host, _, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") or PAGE.partition(":")[0]
+    if not (port.isascii() and port.isdigit() and int(port) <= MAX_PORT) or not _HOST_NAME.fullmatch(host):
+        raise UsageError(
+            f'must be a port such as "8089", or an address and a port such as "0.0.0.0:8089", got "{value}"; '
+            "without a value, write it last"
+        )
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_seed(value: Any) -> int:

@@ -35,7 +35,7 @@ MAY_IMPORT = {
         "clients": "errors clock hot",
         "vocab": "errors units load",
         "press": "errors clock clients vocab",
-        "mixed": "errors press units",
+        "mixed": "errors load press units",
         "scenario": "errors mixed press vocab",
         "parts": "config errors load mixed press scenario vocab",
         "settings": "errors load machine",
@@ -44,7 +44,7 @@ MAY_IMPORT = {
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
         "coordinator": "errors clock control units load metrics config ipc",
         "report": "errors units metrics config",
-        "web": "errors units metrics config",
+        "web": "config errors metrics report",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
         "run": "errors clock control hot machine settings units load metrics clients vocab press mixed parts scenario "

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hybridpress.errors import ScenarioError
+from hybridpress.load.profile import constant, ramp
 from hybridpress.mixed import MixedPress, Part, Share, parts_of, told_share
 from hybridpress.press import Press
 
@@ -26,7 +27,10 @@ class Cannot(QueryVm):
 
 
 def shares(parts: Any) -> list[tuple[str, float | None, float | None, int | None]]:
-    return [(part.name, part.weight, part.qps, part.concurrent) for part in parts_of(MixedPress(parts))]
+    return [
+        (part.name, part.weight, part.profile and part.profile.describe(), part.concurrent)
+        for part in parts_of(MixedPress(parts))
+    ]
 
 
 def test_by_weights() -> None:
@@ -42,7 +46,23 @@ def test_by_tables() -> None:
 def test_shares_of_their_own() -> None:
     """A part may have a QPS and slots for itself, and another name."""
     found = shares({QueryVm: Share(qps="30/m", concurrent=3), QueryEip: Share(weight=1, name="eip")})
-    assert found == [("QueryVm", None, 0.5, 3), ("eip", 1, None, None)]
+    assert found == [("QueryVm", None, "0.5/s without end", 3), ("eip", 1, None, None)]
+
+
+def test_rates_over_time() -> None:
+    """A part may have stages or a profile of its own; stages begin at its QPS, or at 0."""
+    found = shares(
+        {
+            QueryVm: Share(qps=5, stage=["10s:50", "1m:50"]),
+            QueryEip(): Share(profile="ramp(0, 5, 1m)"),
+            QueryEip: Share(profile=ramp(1, 2, "1s"), name="eip"),
+        }
+    )
+    assert found == [
+        ("QueryVm", None, "5 → 50/s over 10 s, 50/s for 1 min", None),
+        ("QueryEip", None, "0 → 5/s over 1 min", None),
+        ("eip", None, "1 → 2/s over 1 s", None),
+    ]
 
 
 def test_on_the_class() -> None:
@@ -78,11 +98,19 @@ def test_one_class_twice() -> None:
         ({QueryVm: "7"}, "the weight of QueryVm must be a number above 0, got '7'"),
         ({"QueryVm": 7}, "must be subclasses of Press, or objects of them, and no mixes themselves, got 'QueryVm'"),
         ([MixedPress], "and no mixes themselves, got <class"),
-        ({QueryVm: Share(qps=0)}, 'the QPS of QueryVm must be a rate above 0, got "0"'),
-        ({QueryVm: Share(1, qps=1)}, "QueryVm has a weight and a QPS of its own; give one"),
+        ({QueryVm: Share(qps=0)}, 'the rate of QueryVm: must be a rate above 0, got "0"'),
+        ({QueryVm: Share(1, qps=1)}, "QueryVm has a weight and a rate of its own; give one"),
+        (
+            {QueryVm: Share(stage="10s:5")},
+            'the rate of QueryVm: stage must be a list such as ["10s:500"], got "10s:5"',
+        ),
+        ({QueryVm: Share(stage=["10s"])}, "the rate of QueryVm: must be DURATION:RATE"),
+        ({QueryVm: Share(profile="ramp(1)")}, "the rate of QueryVm: "),
+        ({QueryVm: Share(profile="constant(5)", qps=5)}, "the rate of QueryVm: profile excludes qps and stage"),
+        ({QueryVm: Share(1, stage=["1s:5"])}, "QueryVm has a weight and a rate of its own; give one"),
         ({QueryVm: Share(1, concurrent=0)}, "the slots of QueryVm must be a whole number above 0, got 0"),
         ({QueryVm: 1, QueryEip: Share()}, "give each of them a weight, or none of them; there is none for QueryEip"),
-        ({QueryVm: Share(qps=1), QueryEip: Share()}, "beside parts with a QPS of their own, each of the others needs"),
+        ({QueryVm: Share(qps=1), QueryEip: Share()}, "beside parts with a rate of their own, each of the others needs"),
         ([Cannot], "Cannot() raised ValueError: no account"),
     ],
 )
@@ -124,7 +152,8 @@ def test_all_mistakes_at_once() -> None:
     [
         (Part("a", QueryVm(), 7, None, None), "=7"),
         (Part("a", QueryVm(), 2.5, None, None), "=2.5"),
-        (Part("a", QueryVm(), None, 5, None), "=5/s"),
+        (Part("a", QueryVm(), None, constant(5), None), "=5/s"),
+        (Part("a", QueryVm(), None, ramp(0, 5, "1m"), None), "=0 → 5/s over 1 min"),
         (Part("a", QueryVm(), None, None, None), ""),
     ],
 )

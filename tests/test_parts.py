@@ -75,10 +75,42 @@ def test_a_qps_of_its_own() -> None:
     assert [part.turns for part in parts_in(alone)] == [10, Fraction(5, 2)]
 
 
+def test_rates_over_time() -> None:
+    """The run's rate is the sum of what the parts ask for and what the others share; it lasts as long as any of them
+    says, or as the command line does.
+    """
+    mixed = MixedPress({QueryVm: Share(profile="ramp(0, 20, 10s)"), QueryEip: 3, Wordless: 1}, qps=100)
+    config = mixed_config(mixed, {})
+    assert config.profile is not None
+    assert [config.profile.rate(t) for t in (0, 5, 9.999, 10, 1000)] == pytest.approx(
+        [100, 110, 120, 100, 100], abs=0.01
+    )
+    assert (config.qps, config.duration_s) == (None, 10)
+    assert mixed_config(mixed, {"duration": "1m"}).duration_s == 60
+    assert mixed_config(mixed, {"iterations": 5}).duration_s is None
+    vm, eip, wordless = parts_in(mixed)
+    assert [part.is_sharing for part in (vm, eip, wordless)] == [False, True, True]
+    assert [part.weight for part in (vm, eip, wordless)] == [10, 75, 25]
+    assert eip.stream == wordless.stream
+    assert vm.stream is not None
+    assert vm.stream.describe() == "0 → 20/s over 10 s"
+
+
+def test_a_rate_that_changes_for_all_but_one() -> None:
+    """What the others share may change, too, beside a part with a constant QPS."""
+    mixed = MixedPress({QueryVm: Share(qps=10), QueryEip: 3}, stage=["10s:100"])
+    config = mixed_config(mixed, {})
+    assert config.profile is not None
+    assert [config.profile.rate(t) for t in (0, 5, 10)] == [10, 60, 10]
+    assert config.duration_s == 10
+    vm, eip = parts_in(mixed)
+    assert [part.weight for part in (vm, eip)] == [10, 50]
+
+
 @pytest.mark.parametrize(
     ("mixed", "says"),
     [
-        (MixedPress({QueryVm: Share(qps=10)}, qps=100), "each part has a QPS of its own; leave it out"),
+        (MixedPress({QueryVm: Share(qps=10)}, qps=100), "each part has a rate of its own; leave it out"),
         (MixedPress({QueryVm: Share(qps=10), QueryEip: 1}), "say by --qps what the others share"),
         (MixedPress({QueryVm: Share(1, concurrent=2)}, concurrent=9), "each part has its own; leave it out"),
         (MixedPress({QueryVm: Share(1, concurrent=1), QueryEip: 1}, processes=2), "QueryVm: 1 slots for 2 processes"),

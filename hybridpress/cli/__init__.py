@@ -15,10 +15,11 @@ from hybridpress.errors import EXIT_INTERRUPTED, EXIT_USAGE, HybridpressError, U
 COMMANDS = {
     "run": "Press a server with a scenario.",
     "search": "Find the highest QPS that keeps the objectives.",
+    "ui": "Open a page on which runs are started, followed and changed.",
     "ctl": "Change a run while it runs, or ask where it is.",
     "report": "Make outputs from a result file.",
     "target": "Serve known answers over HTTP, to shoot at.",
-    "demo": "Start the target, press it for some seconds, print the summary.",
+    "demo": "Start the target, press it for some seconds, print the summary, write the report.",
     "init": "Write a scenario to start from.",
 }
 """Each command, its module's name in this package, and what it is for."""

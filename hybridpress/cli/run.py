@@ -19,6 +19,10 @@ def as_option(knob: Knob) -> Callable[[Any], Any]:
     text = knob.help + (f"  [default: {knob.default_text}]" if knob.default_text else "")
     if knob.is_flag:
         return click.option(knob.flag, knob.name, is_flag=True, default=None, help=text)
+    if knob.bare:
+        return click.option(
+            knob.flag, knob.name, is_flag=False, flag_value=knob.bare, metavar=knob.metavar, default=None, help=text
+        )
     kind = click.Path() if knob.metavar == "FILE" else None
     return click.option(
         knob.flag, knob.name, type=kind, metavar=knob.metavar, multiple=knob.is_repeated, default=None, help=text
@@ -103,8 +107,8 @@ def run(ctx: click.Context, /, scenarios: tuple[str, ...], once: bool, **flags: 
     hybridpress run a.py:QueryVm=7 b.py:QueryEip=3 --qps 100
 
     Exit codes: 0 done, 1 the run broke, 2 bad usage or a bad scenario (nothing was sent), 3 the verdict on the
-    generator is "invalid", 130 interrupted (results are still written). Ctrl-C once waits for what is in flight and
-    reports; twice ends at once.
+    generator is "invalid", 99 a threshold does not hold, 130 interrupted (results are still written). Ctrl-C once waits
+    for what is in flight and reports; twice ends at once.
     """  # noqa: D301 (\b is click's mark for a paragraph that is not to be filled)
     from hybridpress.run import execute, execute_once
 

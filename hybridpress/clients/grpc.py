@@ -7,7 +7,8 @@ the step "package.Service/Method". Of a call that streams replies, the first one
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Mapping
+import re
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from itertools import cycle
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from hybridpress.clients.trace import Step, Trace
 
 S = TypeVar("S")
+_METADATA_NAME: Final = re.compile(r"[a-z0-9_.-]+")
+_METADATA_VALUE: Final = re.compile(r"[ -~]*")
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -58,11 +61,12 @@ class Grpc:
         timeout_s = self._settings.timeout_s if timeout is None else timeout
         if not 0 < timeout_s < 1e9:
             raise RequestError(f"timeout must be a number of seconds above 0, got {timeout!r}")
-        key = (target, tls, channels, timeout_s, tuple(metadata.items()))
+        sent_along = checked_metadata(tuple(metadata.items()))
+        key = (target, tls, channels, timeout_s, sent_along)
         found = self._channels.get(key)
         if found is None:
             made = [self._channel(target, number, tls=tls) for number in range(channels)]
-            found = self._channels[key] = TimedChannels(made, self._trace, timeout_s, tuple(metadata.items()))
+            found = self._channels[key] = TimedChannels(made, self._trace, timeout_s, sent_along)
         return stub(found)
 
     def _channel(self, target: str, number: int, *, tls: bool) -> aio.Channel:
@@ -94,7 +98,7 @@ class TimedChannels:
     """What a stub takes for its channel. Calls go over the real ones in turn."""
 
     def __init__(
-        self, channels: list[aio.Channel], trace: Trace, timeout_s: float, metadata: tuple[tuple[str, str], ...]
+        self, channels: list[aio.Channel], trace: Trace, timeout_s: float, metadata: tuple[tuple[str, str | bytes], ...]
     ) -> None:
         self.all = channels
         self.trace = trace
@@ -129,7 +133,10 @@ class TimedChannels:
             started_ns = now_ns()
             try:
                 reply = await calls()(
-                    request, timeout=timeout or self.timeout_s, metadata=(*self.metadata, *metadata), **options
+                    request,
+                    timeout=timeout or self.timeout_s,
+                    metadata=self.metadata if not metadata else (*self.metadata, *checked_metadata(metadata)),
+                    **options,
                 )
             except aio.AioRpcError as error:
                 meant = _meaning(name, error)
@@ -153,7 +160,8 @@ class TimedChannels:
         name = method.lstrip("/")
 
         def call(*request: Any, timeout: float | None = None, metadata: Any = (), **options: Any) -> GrpcStream:
-            made = calls()(*request, timeout=timeout or self.timeout_s, metadata=(*self.metadata, *metadata), **options)
+            sent_along = self.metadata if not metadata else (*self.metadata, *checked_metadata(metadata))
+            made = calls()(*request, timeout=timeout or self.timeout_s, metadata=sent_along, **options)
             return GrpcStream(made, name, self.trace)
 
         return call
@@ -231,6 +239,24 @@ class GrpcStream:
         if not self._is_over:
             self._call.cancel()
             self._end(failed=False)
+
+
+def checked_metadata(pairs: Iterable[tuple[str, str | bytes]]) -> tuple[tuple[str, str | bytes], ...]:
+    """*pairs* as they may be sent; grpcio would take them, and break in the call.
+
+    Raises:
+        RequestError: one of them is not lawful.
+    """
+    found = tuple(pairs)
+    for name, value in found:
+        if not isinstance(name, str) or not _METADATA_NAME.fullmatch(name):
+            raise RequestError(f"a name of metadata is made of a-z, 0-9, dots and dashes, got {name!r}")
+        if name.endswith("-bin"):
+            if not isinstance(value, bytes):
+                raise RequestError(f"metadata {name} must be bytes, got {value!r}")
+        elif not isinstance(value, str) or not _METADATA_VALUE.fullmatch(value):
+            raise RequestError(f"metadata {name} must be printable ASCII, got {value!r}")
+    return found
 
 
 def size_of(message: Any) -> int:

@@ -95,6 +95,8 @@ class Clients:
             from hybridpress.clients.session import open_session
 
             self._quiet_session = open_session(self._settings, Untraced(), timeout_s=None)
+            # A handshake that was cut would be tried a second time, and nobody would know.
+            self._quiet_session._retry_connection = False  # noqa: SLF001  # there is no other door to it
         return WebSocket(self.wires, self._quiet_session, url, **options)
 
     def grpc(self, stub: Callable[[Any], C], target: str, **options: Any) -> C:

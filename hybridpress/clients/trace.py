@@ -18,6 +18,9 @@ class Step(Protocol):
     def failed(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
         """One exchange failed, by an error that is now raised, or by a reply that says so (see `Trace.fail`)."""
 
+    def resent(self) -> None:
+        """A request is sent once more, on a fresh connection; it is one exchange still."""
+
 
 class Observer(Protocol):
     """Sees whole exchanges as text: `--once` prints them. Absent in a run."""
@@ -45,6 +48,9 @@ class _Nothing:
         pass
 
     failed = done
+
+    def resent(self) -> None:
+        pass
 
 
 class Untraced:

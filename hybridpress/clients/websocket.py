@@ -6,6 +6,7 @@ Steps are: connecting, each round trip of `ask()`, each `send()`, and each `rece
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -277,7 +278,11 @@ def _meaning(error: Exception, name: str) -> ClientError:
     if isinstance(error, aiohttp.ClientSSLError):
         return TLSError(f"the TLS handshake failed: {error}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        text = (error.os_error.strerror or str(error.os_error)).lower()
+        why = error.os_error
+        text = (os.strerror(why.errno) if why.errno else str(why) or type(why).__name__).lower()
+        is_tls = error._conn_key.is_ssl  # noqa: SLF001  # `error.ssl` is true of either
+        if is_tls and isinstance(why, ConnectionError) and not isinstance(why, ConnectionRefusedError):
+            return TLSError(f"the TLS handshake with {error.host}:{error.port} failed: {text}")
         return ConnectError(f"cannot connect to {error.host}:{error.port}: {text}")
     if isinstance(error, aiohttp.InvalidURL | ValueError):
         return RequestError(f"{name}: the URL cannot be used", str(error))

@@ -18,6 +18,8 @@ class Knob:
     default_text: str = ""
     is_flag: bool = False
     is_repeated: bool = False
+    bare: str = ""
+    """What the flag means where no value follows it; empty: one must."""
 
     @property
     def flag(self) -> str:

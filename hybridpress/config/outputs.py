@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from hybridpress.config.knob import Knob, knob
 from hybridpress.errors import UsageError
-from hybridpress.settings import parse_flag, parse_writable_file
+from hybridpress.settings import MAX_PORT, PAGE, parse_flag, parse_page, parse_writable_file
 from hybridpress.units import parse_share
 
 LOOPBACK = "127.0.0.1"
@@ -55,7 +55,7 @@ def parse_listen(value: Any) -> tuple[str, int]:
         UsageError: it is no such place.
     """
     host, _, port = str(value).rpartition(":")
-    if not port.isdecimal() or not port.isascii() or int(port) > 65_535 or isinstance(value, bool):
+    if not port.isdecimal() or not port.isascii() or int(port) > MAX_PORT or isinstance(value, bool):
         raise UsageError(f'must be a port such as "9464", or HOST:PORT, got "{value}"')
     return host.strip("[]") or LOOPBACK, int(port)
 
@@ -170,6 +170,20 @@ class OutputSettings:
             "FILE",
             "one of its own",
         ),
+    )
+    ui: str | None = knob(
+        None,
+        Knob(
+            "ui",
+            parse_page,
+            f"Show the run on a live page, from which it can be changed. Without a value at {PAGE}; port 0 takes a "
+            "free one; at an address that others can reach the page asks for a token.",
+            "[HOST:]PORT",
+            bare=PAGE,
+        ),
+    )
+    ui_stay: bool = knob(
+        False, Knob("ui_stay", parse_flag, "Keep the page of --ui after the run, until Ctrl-C.", is_flag=True)
     )
     no_color: bool = knob(
         False,

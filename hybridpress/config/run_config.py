@@ -17,6 +17,7 @@ from typing import Any
 from hybridpress.config.clients import ClientSettings
 from hybridpress.config.knob import Knob, Layer
 from hybridpress.config.load import LoadSettings
+from hybridpress.config.objectives import ABORT_GRACE_S, ObjectiveSettings
 from hybridpress.config.outputs import OutputSettings
 from hybridpress.config.secrets import masked, masked_url
 from hybridpress.config.slots import SlotSettings
@@ -27,13 +28,14 @@ from hybridpress.load.split import deal
 from hybridpress.load.wanted import contradictions, rate_profile, replaced_by, slot_profile
 from hybridpress.load.words import Csv
 from hybridpress.machine import n_cpus
+from hybridpress.metrics.thresholds import Threshold
 from hybridpress.vocab import policy
 
 DEFAULT_DURATION_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, OutputSettings):
+class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, ObjectiveSettings, OutputSettings):
     """All settings of one run, checked. Made by `build`."""
 
     scenario: str = ""
@@ -110,6 +112,10 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Output
         if self.start_timeout_s == 0:
             mistakes.append(f"{label('start_timeout_s')} must be above 0")
         mistakes += contradictions(self, label)
+        if self.abort_on_fail and not self.thresholds:
+            mistakes.append(f"{label('abort_on_fail')} needs a threshold to fail, such as --threshold 'p99<200ms'")
+        if self.abort_grace_s is not None and not self.abort_on_fail:
+            mistakes.append(f"{label('abort_grace_s')} is for --abort-on-fail")
         if self.processes > self.concurrent:
             mistakes.append(
                 f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
@@ -137,6 +143,8 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Output
         is_endless = load is None or load.is_endless
         if self.duration_s is None and self.iterations is None and not (is_endless and self.draw == "once"):
             changes["duration_s"] = DEFAULT_DURATION_S if load is None or load.is_endless else load.duration_s
+        if self.abort_on_fail and self.abort_grace_s is None:
+            changes["abort_grace_s"] = ABORT_GRACE_S
         if self.seed is None:
             changes["seed"] = random.SystemRandom().randrange(2**31)
         return dataclasses.replace(self, **changes)
@@ -191,7 +199,9 @@ def _plain(value: Any) -> Any:
         return value.describe()
     if isinstance(value, Csv):
         return value.path
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, Threshold):
+        return value.expression
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
 GROUPS: dict[str, type] = {
@@ -199,6 +209,7 @@ GROUPS: dict[str, type] = {
     "Slots and processes": SlotSettings,
     "Words and parameters": WordSettings,
     "Clients": ClientSettings,
+    "Objectives": ObjectiveSettings,
     "Output": OutputSettings,
 }
 """The settings by what they are about, in the order of the help."""

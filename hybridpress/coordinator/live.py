@@ -18,7 +18,7 @@ def set_qps(state: RunState, rate_per_s: float, now_ns: int) -> list[Action]:
 
     This, and each of the functions below, raises a UsageError where it cannot be done.
     """
-    _must_press(state)
+    _must_go_on(state, now_ns)
     course = state.dealer.course
     if course is None:
         raise UsageError("the run is unpaced: it has a number of slots, but no rate; start it with --qps")
@@ -30,7 +30,7 @@ def set_qps(state: RunState, rate_per_s: float, now_ns: int) -> list[Action]:
 
 def set_slots(state: RunState, n: int, now_ns: int) -> list[Action]:
     """Have *n* slots press from now on."""
-    _must_press(state)
+    _must_go_on(state, now_ns)
     if state.config.slot_profile is not None:
         raise UsageError("the number of slots follows --slot-stage")
     text = f"slots {format_count(state.dealer.n_slots)} → {format_count(n)}"
@@ -39,7 +39,7 @@ def set_slots(state: RunState, n: int, now_ns: int) -> list[Action]:
 
 def pause(state: RunState, now_ns: int) -> list[Action]:
     """Start nothing, until `resume`; what is in flight goes on, and the plan's time stands still."""
-    _must_press(state)
+    _must_go_on(state, now_ns)
     if state.dealer.is_paused:
         raise UsageError("the run is paused already")
     if state.seeker is not None or state.config.slot_profile is not None:
@@ -49,7 +49,7 @@ def pause(state: RunState, now_ns: int) -> list[Action]:
 
 def resume(state: RunState, now_ns: int) -> list[Action]:
     """Go on after `pause`."""
-    _must_press(state)
+    _must_go_on(state, now_ns)
     if not state.dealer.is_paused:
         raise UsageError("the run is not paused")
     return [*state.dealer.resume(now_ns), state.note(now_ns, "control", "resumed")]
@@ -73,6 +73,7 @@ def moment(state: RunState, interval: Interval, target_qps: float | None) -> Mom
         workers=state.workers,
         verdict=verdict,
         reasons=[ReasonResult(reason.code, reason.text) for reason in reasons],
+        thresholds=state.judge.standing,
     )
 
 
@@ -102,3 +103,11 @@ def status(state: RunState, now_ns: int) -> Status:
 def _must_press(state: RunState) -> None:
     if state.phase is not Phase.PRESSING:
         raise UsageError("the load has not begun yet" if state.phase is Phase.STARTING else "the load is over")
+
+
+def _must_go_on(state: RunState, now_ns: int) -> None:
+    """A change takes effect a little later than it is asked for: when the plan is over, there is nothing to change."""
+    _must_press(state)
+    until_ns = state.dealer.until_ns
+    if until_ns is not None and now_ns + AHEAD_NS >= until_ns:
+        raise UsageError("the load is over in a moment")

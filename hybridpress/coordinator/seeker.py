@@ -162,7 +162,9 @@ class Seeker:
     def _rest(self, interval: Interval) -> None:
         if interval.index >= self._from_index:
             is_level = all(
-                o.holds(o.value(interval, 1.0)) for o in self.quest.objectives if o.which not in ("qps", "dropped")
+                o.holds(o.value(interval, 1.0))
+                for o in self.quest.objectives
+                if o.figure.which not in ("qps", "dropped")
             )
             self._rest_s = 0 if is_level else self._rest_s - 1
 
@@ -191,9 +193,9 @@ class Seeker:
         own = [
             objective.told(value)
             for objective in self.quest.objectives
-            if objective.which not in ("qps", "dropped")
+            if objective.figure.which not in ("qps", "dropped")
             if not objective.holds(
-                value := objective.value(window, length_s, "service" if objective.times == "response" else None)
+                value := objective.value(window, length_s, "service" if objective.figure.times == "response" else None)
             )
         ]
         if own:

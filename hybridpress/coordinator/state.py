@@ -13,13 +13,15 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.dealer import Dealer
+from hybridpress.coordinator.judge import Judge
 from hybridpress.coordinator.saturation import Saturation, Seen
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
 from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Interval
-from hybridpress.metrics.result import EventResult, IntervalResult
+from hybridpress.metrics.result import EventResult
+from hybridpress.metrics.seconds import Seconds
 from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.verdict import Conditions
 from hybridpress.units import NS_PER_S, format_count, format_duration
@@ -28,10 +30,6 @@ BEGIN_AHEAD_NS = 10_000_000
 """The load begins so long after the order goes out, so that every worker has it in time."""
 OVERDUE_S = 5.0
 """A worker that has not reported so long after it should have is given up."""
-EXHAUSTED_COUNTS = 3
-"""Slots count as exhausted when iterations waited for them in so many of the reports (every 100 ms) of a run…"""
-EXHAUSTED_SHARE = 0.01
-"""…and in at least this share of them."""
 MAX_RESTARTS = 5
 """A worker that was lost so many times is not replaced again: its scenario kills it."""
 
@@ -73,12 +71,12 @@ class RunState:
     """What the workers counted."""
     dealer: Dealer = field(init=False)
     """What they are to start."""
+    judge: Judge = field(init=False)
+    """What is said of the run."""
     places: list[Worker] = field(default_factory=list)
     """The worker that is in each place now."""
     _complaints: list[str] = field(default_factory=list)
     _saturation: Saturation = field(default_factory=Saturation)
-    _n_counts: int = 0
-    _n_counts_behind: int = 0
     _deadline_ns: int | None = None
     _has_lost: bool = False
     _is_cut: bool = False
@@ -87,6 +85,7 @@ class RunState:
         self.places = [Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
         self.tally = Tally(self.places)
         self.dealer = Dealer(self.config, self.places)
+        self.judge = Judge(self.config)
         self._deadline_ns = self.begun_at_ns + int(self.config.start_timeout_s * NS_PER_S)
 
     # what others read
@@ -100,7 +99,7 @@ class RunState:
         return self.tally.total
 
     @property
-    def seconds(self) -> list[IntervalResult]:
+    def seconds(self) -> Seconds:
         return self.tally.seconds
 
     @property
@@ -135,14 +134,13 @@ class RunState:
 
     def conditions(self) -> Conditions:
         """What the verdict rests on besides the measurements."""
-        behind = self._n_counts_behind
         return Conditions(
             paced=self.config.is_paced,
             n_unstarted=self.total.dropped,
             n_workers_lost=self.n_workers_lost,
             busiest_worker_cpu_pct=max((worker.totals.health.cpu_pct for worker in self.places), default=0.0),
             suspended_s=self.suspended_ns / NS_PER_S,
-            slots_were_exhausted=behind >= max(EXHAUSTED_COUNTS, EXHAUSTED_SHARE * self._n_counts),
+            slots_were_exhausted=self.judge.slots_were_exhausted,
             saturation=self._saturation.worst,
         )
 
@@ -173,8 +171,7 @@ class RunState:
                 return self._ready(worker, report, now_ns)
             case Counts():
                 worker.counts = report
-                self._n_counts += 1
-                self._n_counts_behind += report.backlog > 0 and report.in_flight >= worker.n_slots
+                self.judge.counted(report, worker.n_slots)
                 self.dealer.counted(report)
                 return []
             case GivenUp():
@@ -335,12 +332,17 @@ class RunState:
                 target_qps = self.dealer.target_qps(interval.index)
                 self.tally.keep(interval, target_qps)
                 actions.append(Second(interval, target_qps))
+                elapsed_s = self._elapsed_s(interval.index)
+                self.judge.second(elapsed_s, self.total)
                 if self.phase is not Phase.PRESSING:
                     continue
                 if self.seeker is not None:
                     actions += self._seek(self.seeker, interval, now_ns)
-                elif target_qps and is_inside:
+                    continue
+                if target_qps and is_inside:
                     actions += self._look_for_saturation(interval, target_qps, now_ns)
+                if is_inside and (why := self.judge.ending(elapsed_s)) is not None:
+                    actions += [self._happened(now_ns, *why), *self.end_plan(now_ns)]
         return actions
 
     def _seek(self, seeker: Seeker, interval: Interval, now_ns: int) -> list[Action]:
@@ -372,6 +374,11 @@ class RunState:
         """Whether second *index* began before the end of the load, as far as that is known."""
         end_ns = self._end_ns()
         return end_ns is None or self.start_ns + index * NS_PER_S < end_ns
+
+    def _elapsed_s(self, index: int) -> float:
+        """For how long iterations were started by the end of second *index*."""
+        end_ns = self._end_ns()
+        return index + 1.0 if end_ns is None else min(index + 1.0, (end_ns - self.start_ns) / NS_PER_S)
 
     def _end_ns(self) -> int | None:
         return self.dealer.until_ns if self.end_ns is None else self.end_ns

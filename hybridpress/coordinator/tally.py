@@ -8,7 +8,7 @@ from hybridpress.ipc.messages import Counts, Done
 from hybridpress.load.split import deal
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.parts import PartCounts
-from hybridpress.metrics.result import IntervalResult
+from hybridpress.metrics.seconds import Seconds
 from hybridpress.metrics.summary import WorkerTotals, second_of
 
 
@@ -51,7 +51,7 @@ class Tally:
 
     workers: list[Worker]
     total: Interval = field(default_factory=lambda: Interval(0))
-    seconds: list[IntervalResult] = field(default_factory=list)
+    seconds: Seconds = field(default_factory=Seconds)
     n_lost: int = 0
     """Iterations that were in flight in workers that are lost."""
     _pending: dict[int, Interval] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Tally:
 
     def keep(self, interval: Interval, target_qps: float | None) -> None:
         """A complete second is part of the result."""
-        self.seconds.append(second_of(interval, target_qps))
+        self.seconds.add(second_of(interval, target_qps))
 
     def lose(self, worker: Worker, now_ns: int) -> int:
         """A worker ended before its last word. What it counted since its last interval is known from its counts; what
@@ -122,7 +122,7 @@ class Tally:
         """So many were due and never started, nobody knows when; they go to the last second."""
         if n > 0:
             last = self.seconds.pop() if self.seconds else second_of(Interval(0), target_qps)
-            self.seconds.append(replace(last, dropped=last.dropped + n))
+            self.seconds.add(replace(last, dropped=last.dropped + n))
             self.total.dropped += n
             # Nobody knows either whose they were, in a mix: as the others were.
             parts = list(self.total.parts.values())

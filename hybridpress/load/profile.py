@@ -181,6 +181,16 @@ class Profile:
             begin = end
         return times
 
+    @property
+    def ends_s(self) -> list[float]:
+        """When each stage ends."""
+        return self._starts_s[1:]
+
+    def stage_from(self, t_s: float) -> tuple[Stage, float]:
+        """The stage that goes on after *t_s*, and how much of it is over by then."""
+        k = self._stage_at(t_s)
+        return self.stages[k], t_s - self._starts_s[k]
+
     def _stage_at(self, t_s: float) -> int:
         """The number of the stage that *t_s* is in."""
         return min(bisect_right(self._starts_s, t_s), len(self.stages)) - 1

@@ -1,14 +1,18 @@
-"""Whose turn is next when several share one sequence by weights: decided, not drawn."""
+"""Whose turn is next when several share one sequence, by weights or by rates over time: decided, not drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import cycle, islice
-from math import gcd, lcm
+from math import copysign, gcd, inf, lcm
+
+from hybridpress.load.profile import Profile
 
 _PERIOD_KEPT = 10_000
 """Sequences that repeat after so many turns are worked out once; longer ones turn by turn, some µs each."""
+_SOON_S = 1e-3
+_ROUNDING = 1e-9
 
 
 def turns_by_weight(weights: Sequence[int | float | Fraction]) -> Iterator[int]:
@@ -58,3 +62,63 @@ def _turns(shares: list[int]) -> Iterator[int]:
         if t == total:
             t, had = 0, [0] * n
         yield chosen
+
+
+class TurnsOverTime:
+    """Whose turn it is when each has a rate of its own over time, and the sequence is that of their sum.
+
+    What each is owed grows with the area under its own rate, measured from turn to turn, so that however many share the
+    sequence among themselves first (the workers of a run), each of *profiles* keeps its part of what it asks for.
+    Of those who are owed enough, the one whose turn would first be too late if rates stayed as they are: as with
+    weights, in which case it comes to the same.
+    """
+
+    def __init__(self, profiles: Sequence[Profile]) -> None:
+        self._profiles = profiles
+        self._owed = [0.0] * len(profiles)
+        self._areas = [0.0] * len(profiles)
+        self._shares = [1 / len(profiles)] * len(profiles)
+        self._is_first = True
+
+    def next(self, t_s: float) -> int:
+        """The turn of the iteration that is due at *t_s*."""
+        areas = [profile.arrivals(t_s) for profile in self._profiles]
+        gains = [after - before for after, before in zip(areas, self._areas, strict=True)]
+        self._areas = areas
+        shares = self.shares(t_s)
+        owed = self._owed
+        if not self._is_first:
+            total = sum(gains)
+            for k, share in enumerate(shares):
+                # Due earlier than the one before: another worker gave it up. Then what counts is what holds now.
+                owed[k] += gains[k] / total if total > 0 else share
+        self._is_first = False
+        chosen = _latest(owed, shares)
+        owed[chosen] -= 1
+        return chosen
+
+    def shares(self, t_s: float) -> list[float]:
+        """The part of each in what is due around *t_s*."""
+        rates = [profile.rate(t_s) for profile in self._profiles]
+        if not any(rates):
+            rates = [profile.rate(t_s + _SOON_S) for profile in self._profiles]  # all begin at 0
+        if total := sum(rates):
+            self._shares = [rate / total for rate in rates]
+        return self._shares
+
+
+def _latest(owed: list[float], shares: list[float]) -> int:
+    """Who must not wait: *owed* is what each is owed but this turn, *shares* what each gains by a turn."""
+    slack = max(2 * len(owed) - 2, 1)
+    chosen, chosen_turns = -1, inf
+    for k, share in enumerate(shares):
+        pending = owed[k] + share
+        if pending < 1 / slack - _ROUNDING:
+            continue
+        left = 1 - 1 / slack - pending
+        turns = left / share if share else copysign(inf, left)
+        if chosen < 0 or turns < chosen_turns:
+            chosen, chosen_turns = k, turns
+    if chosen >= 0:
+        return chosen
+    return max(range(len(owed)), key=lambda k: owed[k] + shares[k])

@@ -10,7 +10,7 @@ import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hybridpress.errors import UsageError
 from hybridpress.units import format_count, format_span, parse_count, parse_duration_s, parse_rate_per_s
@@ -179,7 +179,28 @@ class Wave:
         return f"{swing} every {format_span(self.period_s)} for {format_span(self.duration_s)}"
 
 
-Stage = Line | Wave
+class Stage(Protocol):
+    """What a profile is made of."""
+
+    @property
+    def duration_s(self) -> float: ...
+    @property
+    def is_constant(self) -> bool: ...
+    @property
+    def start_per_s(self) -> float: ...
+    @property
+    def end_per_s(self) -> float: ...
+    @property
+    def peak_per_s(self) -> float: ...
+    @property
+    def lowest_per_s(self) -> float: ...
+    @property
+    def area(self) -> float: ...
+    def rate(self, t_s: float) -> float: ...
+    def arrivals(self, t_s: float) -> float: ...
+    def times_s(self, areas: Floats) -> Floats: ...
+    def describe(self) -> str: ...
+
 
 _N_NODES = 16_384
 _LOW = 0.05

@@ -21,6 +21,8 @@ class StepCounts:
     bytes_in: int = 0
     bytes_out: int = 0
     times: Histogram = field(default_factory=Histogram)
+    resent: int = 0
+    """Requests that were sent once more, because the server had closed the kept connection without an answer."""
 
     def merge(self, other: StepCounts) -> None:
         self.count += other.count
@@ -28,6 +30,7 @@ class StepCounts:
         self.bytes_in += other.bytes_in
         self.bytes_out += other.bytes_out
         self.times.merge(other.times)
+        self.resent += other.resent
 
 
 @dataclass(slots=True)

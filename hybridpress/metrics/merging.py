@@ -27,7 +27,7 @@ from hybridpress.metrics.result import (
     StepResult,
     Times,
 )
-from hybridpress.metrics.summary import MAX_STEPS_A_SECOND, STEPS_CHARS, with_times
+from hybridpress.metrics.seconds import together
 
 _VERDICTS = ("valid", "degraded", "invalid")
 _ADDED_SETTINGS = ("qps", "concurrent", "processes", "cpu_workers", "iterations")
@@ -86,6 +86,7 @@ def merged(results: Sequence[Result]) -> Result:
         ),
         events=sorted((event for result in results for event in result.events), key=lambda event: event.at_s),
         histograms=histograms,
+        versions=_shared([result.versions for result in results]),
     )
 
 
@@ -124,14 +125,14 @@ def _added(values: Iterable[Any]) -> Any:
 
 
 def _config(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    found = {}
-    for name, value in configs[0].items():
-        values = [config.get(name) for config in configs]
-        if name in _ADDED_SETTINGS:
-            found[name] = _added(values)
-        elif all(other == value for other in values):
-            found[name] = value
-    return found
+    added = {name: _added(config.get(name) for config in configs) for name in _ADDED_SETTINGS if name in configs[0]}
+    shared = _shared(configs)
+    return {name: added.get(name, shared.get(name)) for name in configs[0] if name in added or name in shared}
+
+
+def _shared(dicts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What all of *dicts* agree about."""
+    return {name: value for name, value in dicts[0].items() if all(name in d and d[name] == value for d in dicts)}
 
 
 def _iterations(results: Sequence[Result]) -> Iterations:
@@ -142,7 +143,8 @@ def _iterations(results: Sequence[Result]) -> Iterations:
 def _qps(results: Sequence[Result], started: int, duration_s: float, intervals: Sequence[IntervalResult]) -> Qps:
     achieved = started / duration_s if duration_s else 0.0
     target = _added(result.qps.target for result in results)
-    peak = max([float(second.started) for second in intervals if second.at_s + 1 <= duration_s], default=achieved)
+    whole = [second for second in intervals if second.at_s + 1 <= duration_s]
+    peak = max((second.started / second.length_s for second in whole), default=achieved)
     error_pct = round(100 * (achieved - target) / target, 4) if target else None
     return Qps(target, round(achieved, 3), error_pct, round(peak, 3))
 
@@ -155,6 +157,7 @@ def _step(results: Sequence[Result], name: str, text: str) -> StepResult:
         bytes_in=sum(step.bytes_in for step in steps),
         bytes_out=sum(step.bytes_out for step in steps),
         response_time_ms=_times(text),
+        resent=sum(step.resent for step in steps),
     )
 
 
@@ -196,48 +199,7 @@ def _intervals(results: Sequence[Result]) -> list[IntervalResult]:
     for result in results:
         for second in result.intervals:
             by_second.setdefault(second.at_s, []).append(second)
-    return [_second(found) for _, found in sorted(by_second.items())]
-
-
-def _second(found: Sequence[IntervalResult]) -> IntervalResult:
-    """One second of all runs. Its percentiles are as exact as the coarsest of their histograms is."""
-    if len(found) == 1:
-        return found[0]
-    times = Histogram()
-    for second in found:
-        if second.histogram is not None:
-            times.merge(Histogram.decode(second.histogram))
-    steps = _sums([second.step_histograms for second in found], STEPS_CHARS // MAX_STEPS_A_SECOND)
-    return with_times(
-        replace(
-            found[0],
-            started=sum(second.started for second in found),
-            completed=sum(second.completed for second in found),
-            failed=sum(second.failed for second in found),
-            dropped=sum(second.dropped for second in found),
-            target_qps=_added(second.target_qps for second in found),
-            in_flight=sum(second.in_flight for second in found),
-            step_histograms=steps,
-            errors=_errors_by_kind(found),
-            cpu_pct=_worst(second.cpu_pct for second in found),
-            loop_lag_p99_ms=_worst(second.loop_lag_p99_ms for second in found),
-            lateness_p99_ms=_worst(second.lateness_p99_ms for second in found),
-        ),
-        times,
-    )
-
-
-def _errors_by_kind(found: Sequence[IntervalResult]) -> dict[str, int]:
-    kinds: dict[str, int] = {}
-    for second in found:
-        for kind, count in second.errors.items():
-            kinds[kind] = kinds.get(kind, 0) + count
-    return kinds
-
-
-def _worst(values: Iterable[float | None]) -> float | None:
-    """The highest of them: a percentile of the sum is not known, but no higher than this."""
-    return max((value for value in values if value is not None), default=None)
+    return [together(found) for _, found in sorted(by_second.items())]
 
 
 def _cpu_tier(tiers: Sequence[CpuTierResult], histograms: HistogramsResult) -> CpuTierResult | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hybridpress.metrics.interval import Interval
-from hybridpress.metrics.result import IntervalResult, ReasonResult
+from hybridpress.metrics.result import IntervalResult, ReasonResult, ThresholdResult
 from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.verdict import Verdict
 
@@ -32,6 +32,8 @@ class Moment:
     verdict: Verdict
     """What could be said of the generator if the run ended now, and why."""
     reasons: Sequence[ReasonResult]
+    thresholds: Sequence[ThresholdResult] = ()
+    """What the thresholds come to so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,11 @@ import numpy as np
 from hybridpress.metrics.histogram import Histogram, Times
 
 
+def named(part: str, name: str) -> str:
+    """How a step or a check of a part is named in the run; *part* is "" where there are no parts."""
+    return f"{part}: {name}" if part else name
+
+
 @dataclass(slots=True)
 class PartCounts:
     """The iterations of one part. Like an interval's counts, but `started` may be told one second late."""
@@ -53,6 +58,15 @@ class PartsRecorder:
         """Of each part how many started, completed and failed, since the run began."""
         n_ended = (self._n_ended + np.bincount(np.array(self.ended), minlength=2 * len(self._names))).tolist()
         return {name: (self.n_started[k], n_ended[2 * k], n_ended[2 * k + 1]) for k, name in enumerate(self._names)}
+
+    def fail_late(self, name: str, n: int, *, of_taken: int) -> None:
+        """*n* iterations of this part have failed after all; *of_taken* of them were taken as completed."""
+        k = self._names.index(name)
+        self._n_ended[2 * k : 2 * k + 2] += (-of_taken, of_taken)
+        at = 0
+        for _ in range(n - of_taken):
+            at = self.ended.index(2 * k, at)
+            self.ended[at] = 2 * k + 1
 
     def take(self, response: Times) -> dict[str, PartCounts]:
         """What was noted since the last call. *response* holds the response times, ns, of the iterations that ended."""

@@ -36,14 +36,21 @@ def times_of(samples: array[int]) -> Times:
 class StepRecorder(StepBase):
     """One step's samples since the last flush. Satisfies `hybridpress.clients.trace.Step`."""
 
-    __slots__ = ()
+    __slots__ = ("n_resent",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_resent = 0
+
+    def resent(self) -> None:
+        self.n_resent += 1
 
     def take(self) -> StepCounts:
         """What was noted since the last call."""
-        counts = StepCounts(len(self.durations_ns), self.n_failed, self.bytes_in, self.bytes_out)
+        counts = StepCounts(len(self.durations_ns), self.n_failed, self.bytes_in, self.bytes_out, resent=self.n_resent)
         counts.times.add(times_of(self.durations_ns))
         del self.durations_ns[:]
-        self.bytes_in = self.bytes_out = self.n_failed = 0
+        self.bytes_in = self.bytes_out = self.n_failed = self.n_resent = 0
         return counts
 
 

@@ -86,13 +86,18 @@ class Qps:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One step over the whole run."""
+    """One step over the whole run.
+
+    `resent`: requests that were sent once more on a fresh connection, because the server had closed the kept one
+    without an answer; the server may have counted both.
+    """
 
     count: int
     failed: int
     bytes_in: int
     bytes_out: int
     response_time_ms: Times
+    resent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,9 @@ class ErrorResult:
 
 @dataclass(frozen=True, slots=True)
 class IntervalResult:
-    """One second of the run. `started` counts by start, `completed` and `failed` by end.
+    """One second of the run; of a run of hours, what is long past is kept by ten seconds and the minute (`length_s`).
+
+    `started` counts by start, `completed` and `failed` by end.
 
     `histogram` is of the response times of those that ended, for `Histogram.decode`; `step_histograms` of the times of
     the most frequent steps. They are coarse where they would be long otherwise; the run's own are not. `errors` counts
@@ -152,6 +159,7 @@ class IntervalResult:
     cpu_pct: float | None = None
     loop_lag_p99_ms: float | None = None
     lateness_p99_ms: float | None = None
+    length_s: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +295,8 @@ class Result:
     search: SearchResult | None = None
     histograms: HistogramsResult | None = None
     """None: read from a file that was written before it had any."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """What it ran with and on: Python, the event loop, the system."""
     schema: str = SCHEMA
 
     @classmethod

@@ -22,11 +22,12 @@ from hybridpress.metrics.result import (
     ReasonResult,
     Result,
     StepResult,
+    ThresholdResult,
     Times,
     WorkerResult,
 )
 from hybridpress.metrics.verdict import Conditions, judge
-from hybridpress.units import NS_PER_S
+from hybridpress.units import NS_PER_S, format_count
 
 SECOND_CHARS = 600
 """The longest text of a second's histogram, and, below, of those of its steps together: an hour of the widest ones
@@ -66,7 +67,11 @@ class RunFacts:
     workers: Sequence[WorkerTotals]
     conditions: Conditions
     n_cpu_workers_lost: int = 0
+    most_started: int = 0
+    """The most that any second had of those that are kept in longer intervals."""
     events: list[EventResult] = field(default_factory=list)
+    thresholds: list[ThresholdResult] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 def second_of(interval: Interval, target_qps: float | None) -> IntervalResult:
@@ -147,7 +152,7 @@ def summarize(facts: RunFacts) -> Result:
         service_time_ms=Times.of(total.service),
         lateness_ms=Times.of(total.lateness),
         steps={
-            name: StepResult(step.count, step.failed, step.bytes_in, step.bytes_out, Times.of(step.times))
+            name: StepResult(step.count, step.failed, step.bytes_in, step.bytes_out, Times.of(step.times), step.resent)
             for name, step in sorted(total.steps.items())
         },
         parts=_parts(total),
@@ -172,9 +177,20 @@ def summarize(facts: RunFacts) -> Result:
             Times.of(total.health.loop_lag),
             round(sum(worker.health.cpu_pct for worker in facts.workers), 1),
         ),
-        events=facts.events,
+        thresholds=facts.thresholds,
+        events=[*facts.events, *_resent(facts)],
         histograms=_histograms(facts),
+        versions=facts.versions,
     )
+
+
+def _resent(facts: RunFacts) -> list[EventResult]:
+    """That requests were sent twice, so that the server may have counted more of them than the run has exchanges."""
+    n = sum(step.resent for step in facts.total.steps.values())
+    if not n:
+        return []
+    text = f"{format_count(n)} requests were sent once more: the server had closed a kept connection without an answer"
+    return [EventResult(round(facts.load_s, 3), "resent", text)]
 
 
 def _histograms(facts: RunFacts) -> HistogramsResult:
@@ -215,8 +231,10 @@ def _qps(facts: RunFacts, total: Interval) -> Qps:
     achieved = total.started / facts.load_s if facts.load_s else 0.0
     target = facts.target_qps
     error_pct = None if target is None else 100 * (achieved - target) / target
-    peak = 0.0
+    peak = float(facts.most_started)
     for second in facts.seconds:
+        if second.length_s > 1:
+            continue
         length_s = min(1.0, facts.load_s - second.at_s)
         # A part of a second says little of a rate, except where there is nothing else.
         if length_s == 1.0 or second.at_s == 0 < length_s:

@@ -9,7 +9,8 @@ import platform
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 
-from hybridpress.metrics.result import Result
+from hybridpress.metrics.result import Result, ThresholdResult
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.files import write_whole
 from hybridpress.report.output import Output
 from hybridpress.report.safe import visible, visible_lines
@@ -41,8 +42,7 @@ def suites_of(result: Result) -> dict[str, list[Case]]:
     """The cases by what they are about; kinds without a case are left out."""
     suites = {
         "run": [_verdict(result), _completed(result), *_search(result)],
-        "thresholds": [_threshold(expression.expression, expression.value, passed=expression.passed)
-                       for expression in result.thresholds],
+        "thresholds": [_threshold(threshold) for threshold in result.thresholds],
         "checks": [_check(name, check.passed, check.failed) for name, check in result.checks.items()],
     }  # fmt: skip
     return {name: cases for name, cases in suites.items() if cases}
@@ -76,9 +76,11 @@ def _search(result: Result) -> list[Case]:
     return [Case(objectives) if search.qps is not None else Case(objectives, "no rate did", search.reason)]
 
 
-def _threshold(expression: str, value: float | None, *, passed: bool) -> Case:
-    found = "nothing was measured for it" if value is None else f"found {format_count(round(value, 3))}"
-    return Case(expression) if passed else Case(expression, f"{expression} does not hold: {found}")
+def _threshold(threshold: ThresholdResult) -> Case:
+    if threshold.passed:
+        return Case(threshold.expression)
+    found = "nothing was measured for it" if threshold.value is None else f"found {told_value(threshold)}"
+    return Case(threshold.expression, f"{threshold.expression} does not hold: {found}")
 
 
 def _check(name: str, n_passed: int, n_failed: int) -> Case:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from hybridpress.config.outputs import GITHUB, GITHUB_SUMMARY
 from hybridpress.metrics.result import Result, Times
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.files import append, write_whole
 from hybridpress.report.output import Output
 from hybridpress.report.safe import cut, visible
@@ -121,7 +122,7 @@ def _thresholds(result: Result) -> Iterator[str]:
         rows = (
             [
                 f"{'✅' if threshold.passed else '❌'} {code(threshold.expression)}",
-                "not measured" if threshold.value is None else format_count(round(threshold.value, 3)),
+                told_value(threshold),
             ]
             for threshold in result.thresholds
         )

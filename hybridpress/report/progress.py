@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from hybridpress.config import RunConfig
 from hybridpress.metrics.news import Moment
+from hybridpress.metrics.thresholds import told_value
+from hybridpress.report.safe import visible
 from hybridpress.units import format_count, format_duration, format_ms
 
 SHORT_END_S = 0.05
@@ -49,6 +51,8 @@ class Now:
     failed: int
     """Failed so far, as are the dropped."""
     dropped: int
+    broken: tuple[str, ...] = ()
+    """The thresholds that do not hold so far, with their values."""
 
     @classmethod
     def of(cls, config: RunConfig, moment: Moment, *, is_draining: bool) -> Now:
@@ -66,6 +70,11 @@ class Now:
             p99_ms=moment.second.p99_ms,
             failed=total.failed,
             dropped=total.dropped,
+            broken=tuple(
+                f"{found.expression} ({told_value(found)})"
+                for found in moment.thresholds
+                if not found.passed and found.value is not None
+            ),
         )
 
     def line(self) -> str:
@@ -80,4 +89,5 @@ class Now:
         ]
         if self.dropped:
             parts.append(f"dropped {format_count(self.dropped)}")
+        parts += [f"✗ {visible(each)}" for each in self.broken]
         return f"{self.elapsed_s:>5,d}s  {'  '.join(parts)}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hybridpress.metrics.result import ErrorResult, Result, Times
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.safe import cut, visible, visible_lines
 from hybridpress.units import format_bytes, format_count, format_duration, format_ms
 
@@ -268,8 +269,7 @@ def _checks(result: Result, size: Size) -> Iterator[RenderableType]:
 def _thresholds(result: Result, _: Size) -> Iterator[RenderableType]:
     for threshold in result.thresholds:
         mark, style = ("✓", "green") if threshold.passed else ("✗", "red")
-        value = "not measured" if threshold.value is None else format_count(threshold.value)
-        yield _text(f"{mark} {visible(threshold.expression)}  ({value})", style)
+        yield _text(f"{mark} {visible(threshold.expression)}  ({told_value(threshold)})", style)
 
 
 def _errors(result: Result, size: Size) -> Iterator[RenderableType]:

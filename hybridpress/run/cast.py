@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from hybridpress import scenario
@@ -54,6 +55,11 @@ class Cast:
         found = [part.config for part in self.parts] or [self.config]
         return list({config.host: config for config in found}.values())
 
+    def shares(self) -> list[float]:
+        """The share of each part in what starts; to be asked when the words are there."""
+        turns = [Fraction(part.turns) for part in self.parts] or [Fraction(1)]
+        return [float(turn / sum(turns)) for turn in turns]
+
     def build(self) -> int:
         """Build all word tables; how many words they have.
 
@@ -90,8 +96,32 @@ def cast_of(press: Press, flags: Mapping[str, Any]) -> Cast:
         config, shape = configure(press, flags)
         return Cast(config, press, shape, Supply(config.policy, config.slots_by_worker, seed_of(config)))
     config = mixed_config(press, flags)
+    parts = run_parts(press, config, flags)
+    if mistakes := _not_parts(config, [part.name for part in parts]):
+        raise UsageError(mistakes)
     none = Supply(Policy(), config.slots_by_worker, seed_of(config))
-    return Cast(config, press, scenario.Shape(takes_word=False), none, run_parts(press, config, flags))
+    shapes = [part.shape for part in parts]
+    shape = scenario.Shape(
+        takes_word=True,  # as to how they are drawn, each part has seen to it
+        blocks=any(shape.blocks for shape in shapes),
+        starts_blocking=any(shape.starts_blocking for shape in shapes),
+        prepares=any(shape.prepares for shape in shapes),
+        verifies=any(shape.verifies for shape in shapes),
+    )
+    if mistakes := _contradictions(type(press).__name__, config, shape):
+        raise UsageError(mistakes)
+    return Cast(config, press, shape, none, parts)
+
+
+def _not_parts(config: RunConfig, parts: Sequence[str]) -> list[str]:
+    """The thresholds on what only a part of a mix has, that name none. Which steps there are, the run will tell."""
+    found = [t for t in config.thresholds if t.figure.which == "dropped" and t.figure.name not in (None, *parts)]
+    ways_out = f"the parts are {', '.join(parts)}" if parts else "name none, or mix several presses"
+    return [
+        f'--threshold {threshold.expression}: only parts of a mix can drop iterations, and "{threshold.figure.name}" '
+        f"is none; {ways_out}"
+        for threshold in found
+    ]
 
 
 def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenario.Shape]:
@@ -122,7 +152,7 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
 
 def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:
     """What the settings ask for and the scenario does not have, or cannot bear."""
-    mistakes = []
+    mistakes = _not_parts(config, ())
     if config.cpu_workers > 0 and not shape.has_cpu_work:
         mistakes.append(f"--cpu-workers {config.cpu_workers}: {name} has neither prepare() nor verify(); leave it out")
     if config.verify_sample < 1 and not shape.verifies:
@@ -137,9 +167,6 @@ def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list
         mistakes.append(f"--trace-sample is for an async press(), and {name}.press() is none; leave it out")
     if not shape.takes_word and not config.policy.is_default:
         mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
-    if shape.has_stages and not config.policy.is_default:
-        what = "prepare() or verify()" if shape.has_cpu_work else "methods that block"
-        mistakes.append(f"{name} has {what}; its words can be drawn at random only: leave out --draw {config.draw}")
     return mistakes
 
 

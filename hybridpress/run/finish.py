@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import platform
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from hybridpress import __version__, machine, scenario
+from hybridpress import __version__, hot, machine, scenario
 from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.state import RunState
@@ -44,11 +47,20 @@ def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
                 told.append(("words_used", supply.told_exhausted()))
                 if supply.policy.must_fail:
                     complaint = f"{supply.told_exhausted()}, and the run was to go on"
+    _tell(told, state, outputs)
+    return complaint
+
+
+def tell_thresholds(state: RunState, outputs: Outputs) -> None:
+    """Tell which thresholds there was nothing to judge by: they do not hold."""
+    _tell([("threshold_not_measured", text) for text in state.judge.not_measured(state.total)], state, outputs)
+
+
+def _tell(told: Iterable[tuple[str, str]], state: RunState, outputs: Outputs) -> None:
     for kind, text in told:
         event = EventResult(round(state.load_s, 3), kind, text)
         state.events.append(event)
         outputs.event(event)
-    return complaint
 
 
 def facts_of(cast: Cast, n_words: int, state: RunState) -> RunFacts:
@@ -67,11 +79,24 @@ def facts_of(cast: Cast, n_words: int, state: RunState) -> RunFacts:
         n_lost=state.n_lost,
         total=state.total,
         seconds=state.seconds,
+        most_started=state.seconds.most_started,
         workers=state.workers,
         conditions=replace(state.conditions(), cpu_tier=_cpu_tier(config, cast.shape, state)),
         n_cpu_workers_lost=state.n_cpu_workers_lost,
         events=state.events,
+        thresholds=state.judge.thresholds(state.total, state.load_s),
+        versions=_versions(),
     )
+
+
+def _versions() -> dict[str, str]:
+    system = platform.uname()
+    return {
+        "Python": platform.python_version(),
+        "uvloop": importlib.metadata.version("uvloop"),
+        "hot path": "compiled" if hot.IS_COMPILED else "Python",
+        "system": f"{system.system} {system.release} {system.machine}, {machine.n_cpus()} CPUs",
+    }
 
 
 def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuTier | None:
@@ -83,10 +108,14 @@ def _cpu_tier(config: RunConfig, shape: scenario.Shape, state: RunState) -> CpuT
 
 
 def finished_run(config: RunConfig, result: Result, state: RunState) -> Finished:
-    if state.is_interrupted:
-        return Finished(result, EXIT_INTERRUPTED)
+    """The exit code, by what says most: a run that broke has no result to speak of (1), one that its user ended is not
+    what was asked for (130), and of a whole one a threshold that fails (99) says more than that its times are not to be
+    quoted (3). So 0 needs all of them.
+    """
     if state.broken is not None:
         return Finished(result, EXIT_BROKEN, state.broken)
+    if state.is_interrupted:
+        return Finished(result, EXIT_INTERRUPTED)
     iterations = result.iterations
     if iterations.started and not iterations.completed:
         why = f": {result.errors[0].example.splitlines()[0]}" if result.errors else ""
@@ -97,6 +126,8 @@ def finished_run(config: RunConfig, result: Result, state: RunState) -> Finished
     if result.search is not None:
         # Its last steps are meant to be too much: the verdict on the whole run says nothing.
         return Finished(result, EXIT_THRESHOLD if result.search.qps is None else EXIT_DONE)
+    if not all(threshold.passed for threshold in result.thresholds):
+        return Finished(result, EXIT_THRESHOLD)
     if result.generator.verdict == "invalid":
         return Finished(result, EXIT_INVALID)
     return Finished(result, EXIT_DONE)

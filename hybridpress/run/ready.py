@@ -11,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from hybridpress import control, machine, scenario
+from hybridpress import control, machine
 from hybridpress.clients.kit import probe
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.spawner import Prepared, Spawner, TableReady
@@ -22,11 +22,9 @@ from hybridpress.errors import (
     UsageError,
 )
 from hybridpress.ipc.channel import WorkerEnd
-from hybridpress.press import Press
 from hybridpress.run.cast import Cast
 from hybridpress.settings import AUTO
 from hybridpress.units import format_count
-from hybridpress.vocab.table import Table
 from hybridpress.worker.cpu.process import Door, be_cpu_worker
 from hybridpress.worker.cpu.sizing import n_workers_for, prepare_cost_ns
 from hybridpress.worker.process import http_settings, work
@@ -100,14 +98,14 @@ def preparer(cast: Cast) -> Callable[[], Prepared]:
         # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
         gc.freeze()
         n_words = cast.build()
-        press, words = cast.press, cast.supply.table
-        n_cpu_workers = _n_cpu_workers(press, cast.shape, cast.config, words)
+        work_of_cpu = [(seat.press, seat.supply.table) for seat in cast.seats_of_parts()]
+        n_cpu_workers = _n_cpu_workers(cast)
         doors = [Door() for _ in range(n_cpu_workers)]
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
             work(cast.seat(worker, doors), channel)
 
-        return Prepared(n_words, be_worker, n_cpu_workers, lambda number: be_cpu_worker(press, words, doors[number]))
+        return Prepared(n_words, be_worker, n_cpu_workers, lambda number: be_cpu_worker(work_of_cpu, doors[number]))
 
     return prepare
 
@@ -123,12 +121,19 @@ def tidier(config: RunConfig) -> Callable[[], None]:
     return tidy
 
 
-def _n_cpu_workers(press: Press, shape: scenario.Shape, config: RunConfig, words: Table) -> int:
+def _n_cpu_workers(cast: Cast) -> int:
     """How many CPU workers there are to be."""
-    if not shape.has_cpu_work:
+    config = cast.config
+    if not cast.shape.has_cpu_work:
         return 0
     if config.cpu_workers != AUTO:
         return config.cpu_workers
-    prepare_ns = prepare_cost_ns(press, words) if shape.prepares else None
-    verified_share = config.verify_sample if shape.verifies else 0.0
-    return n_workers_for(prepare_ns, verified_share, config.peak_qps, machine.n_cpus())
+    n_cpus, n_wanted = machine.n_cpus(), 0
+    for seat, share in zip(cast.seats_of_parts(), cast.shares(), strict=True):
+        shape = seat.shape
+        if shape.has_cpu_work:
+            prepare_ns = prepare_cost_ns(seat.press, seat.supply.table) if shape.prepares else None
+            verified_share = config.verify_sample if shape.verifies else 0.0
+            qps = None if config.peak_qps is None else config.peak_qps * share
+            n_wanted += n_workers_for(prepare_ns, verified_share, qps, n_cpus)
+    return min(n_wanted, n_cpus)

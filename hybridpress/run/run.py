@@ -29,10 +29,10 @@ from hybridpress.errors import (
 from hybridpress.metrics.result import EventResult, Result
 from hybridpress.metrics.summary import summarize
 from hybridpress.press import Press
-from hybridpress.report.output import Outputs
+from hybridpress.report.output import Output, Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
-from hybridpress.run.finish import Finished, facts_of, finished_run, tell_words
+from hybridpress.run.finish import Finished, facts_of, finished_run, tell_thresholds, tell_words
 from hybridpress.run.ready import check_table_and_host, preparer, shortage_of_files, tidier
 from hybridpress.units import format_count
 
@@ -83,15 +83,22 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
     for knob in ("duration", "iterations", "stage", "profile", "rate_csv", "slot_stage"):
         if knob in flags:
             mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search, which sets the rate by itself")
+    for knob in ("threshold", "abort_on_fail", "abort_grace"):
+        if knob in flags:
+            mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search: its objectives are those of --slo")
     try:
         longest_s = quest.longest_s if quest else 1.0
         found = cast_of(press, {"qps": getattr(press, "qps", None) or 100, **flags, "duration": longest_s})
     except UsageError as error:
         mistakes += error.mistakes
+    if found is not None and found.config.qps is None:
+        mistakes.append("parts of the mix have rates of their own that change over time: a search sets the rate itself")
     if found is not None and quest is not None and not mistakes:
         assert found.config.qps is not None
         try:
-            return _executed(found, Seeker(quest, found.config.qps))
+            # What the scenario asks of a run says nothing of the steps of a search, many of which are to be too much.
+            config = replace(found.config, thresholds=(), abort_on_fail=False)
+            return _executed(replace(found, config=config), Seeker(quest, found.config.qps))
         except UsageError as error:
             mistakes += error.mistakes
     raise UsageError(mistakes)
@@ -99,7 +106,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
 
 def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
     config = cast.config
-    with closing(Outputs(outputs_of(config))) as outputs, closing(Spawner(preparer(cast), tidier(config))) as spawner:
+    with closing(Outputs(_outputs_of(config))) as outputs, closing(Spawner(preparer(cast), tidier(config))) as spawner:
         outputs.starting("building the word table")
         try:
             spawner.start()
@@ -116,6 +123,7 @@ def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
         complaint = tell_words(cast, state, outputs)
+        tell_thresholds(state, outputs)
         state.events.extend(outputs.failures)
         n_failures = len(outputs.failures)
         result = summarize(facts_of(replace(cast, config=config), n_words, state))
@@ -127,6 +135,15 @@ def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
     if complaint and not state.is_interrupted:
         return Finished(result, EXIT_BROKEN, complaint)
     return finished_run(config, result, state)
+
+
+def _outputs_of(config: RunConfig) -> list[Output]:
+    outputs = outputs_of(config)
+    if config.ui is not None:
+        from hybridpress.web.output import LivePage
+
+        outputs.insert(-1, LivePage(config))  # before the terminal, which may have to wait
+    return outputs
 
 
 def execute_once(press: Press, flags: Mapping[str, Any]) -> int:

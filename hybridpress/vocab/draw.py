@@ -31,11 +31,25 @@ class Draw(Protocol):
     def done(self, slot: int) -> None:
         """The slot's iteration is over, whatever came of it."""
 
+    # for those who make words ready before a slot wants them
+
+    @property
+    def is_of_slot(self) -> bool:
+        """Whether the next word depends on which slot it is for: none can be made ready then."""
+
+    def ahead(self) -> Iterator[int]:
+        """The indexes of the words to come, from here on, which are not drawn by that; to be called once."""
+
+    def began(self, slot: int) -> int:
+        """The slot has the next of the words of `ahead`: it is drawn now."""
+
 
 class RandomDraw:
     """Any word, with the same chance each time."""
 
     __slots__ = ("next",)
+
+    is_of_slot = False
 
     is_noted = False
 
@@ -51,6 +65,13 @@ class RandomDraw:
     def done(self, slot: int) -> None:
         pass
 
+    def ahead(self) -> Iterator[int]:
+        while True:
+            yield self.next(0)
+
+    def began(self, slot: int) -> int:
+        return NONE_LEFT  # nobody counts them
+
 
 class FixedDraw:
     """Each slot the word of its own number."""
@@ -58,12 +79,19 @@ class FixedDraw:
     __slots__ = ()
 
     is_noted = False
+    is_of_slot = True
 
     def next(self, slot: int) -> int:
         return slot
 
     def done(self, slot: int) -> None:
         pass
+
+    def ahead(self) -> Iterator[int]:
+        return iter(())
+
+    def began(self, slot: int) -> int:
+        return slot
 
 
 class CountedDraw:
@@ -88,6 +116,19 @@ class CountedDraw:
 
     def done(self, slot: int) -> None:
         pass
+
+    @property
+    def is_of_slot(self) -> bool:
+        return False
+
+    def ahead(self) -> Iterator[int]:
+        place = self._n_drawn
+        while found := self._indexes(place, place + _AT_ONCE):
+            yield from found
+            place += len(found)
+
+    def began(self, slot: int) -> int:
+        return self.next(slot)
 
     def _look_ahead(self) -> int:
         self._ahead = iter(self._indexes(self._n_drawn, self._n_drawn + _AT_ONCE))
@@ -132,6 +173,10 @@ class NotedDraw(CountedDraw):
 
     def done(self, slot: int) -> None:
         self._notes[slot] = 0
+
+    @property
+    def is_of_slot(self) -> bool:
+        return bool(self._again)  # the slot's own first
 
     def _next_again(self, slot: int) -> int:
         """A word that was in flight: the slot's own, or else another's, noted here before it no more is there."""

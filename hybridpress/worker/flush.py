@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from hybridpress.clock import now_ns
 from hybridpress.ipc.channel import WorkerEnd
 from hybridpress.ipc.messages import Counts, Measured
 from hybridpress.metrics.interval import Interval
+from hybridpress.metrics.parts import PartCounts
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.units import NS_PER_S
 from hybridpress.worker.gate import Late
@@ -59,9 +61,9 @@ class Reporter:
         self._start_ns = 0
         self._index = 0
         self._n_failed = 0
-        self.settling: Settling | None = None
-        self._held: deque[tuple[Interval, int]] = deque()
-        """Seconds not told yet, each with the number of iterations that had been given to be settled at its end."""
+        self.settling: Sequence[Settling] = ()
+        self._held: deque[tuple[Interval, list[int]]] = deque()
+        """Seconds not told yet, each with the numbers of iterations that had been given to be settled at its end."""
 
     def begin(self, start_ns: int, index: int = 0) -> None:
         """The run's first second begins at *start_ns*; the first that is told is number *index*."""
@@ -93,25 +95,35 @@ class Reporter:
             self._index += 1
             self._n_failed += interval.failed
             self._recorder.until_ns = self._boundary_ns()
-            if self.settling is None:
+            if not self.settling:
                 self._channel.send(Measured(self._worker, interval))
             else:
-                self._held.append((interval, self.settling.n_given))
+                self._held.append((interval, [settling.n_given for settling in self.settling]))
         self._tell_held()
 
-    def failed_late(self, n_iterations: int) -> None:
-        """So many iterations, counted as completed, have failed after all: in the earliest second that has them."""
+    def failed_late(self, n_iterations: int, part: str = "") -> None:
+        """So many iterations, of *part* in a mix, counted as completed, have failed after all: in the earliest second
+        that has them.
+        """
+        n_left = n_iterations
         for interval, _ in self._held:
-            n_moved = min(n_iterations, interval.completed)
-            interval.completed -= n_moved
-            interval.failed += n_moved
+            counts: list[Interval | PartCounts] = [interval, interval.parts[part]] if part else [interval]
+            n_moved = min(n_left, *(count.completed for count in counts))
+            for count in counts:
+                count.completed -= n_moved
+                count.failed += n_moved
             self._n_failed += n_moved
-            n_iterations -= n_moved
-        self._recorder.n_failed += n_iterations
+            n_left -= n_moved
+        self._recorder.n_failed += n_left
+        if part and self._recorder.parts is not None:
+            self._recorder.parts.fail_late(part, n_iterations, of_taken=n_iterations - n_left)
 
     def _tell_held(self, *, all_of_them: bool = False) -> None:
-        while self._held and self.settling and (all_of_them or self._held[0][1] <= self.settling.n_settled):
+        while self._held and (all_of_them or self._is_settled(self._held[0][1])):
             self._channel.send(Measured(self._worker, self._held.popleft()[0]))
+
+    def _is_settled(self, given: list[int]) -> bool:
+        return all(n <= settling.n_settled for n, settling in zip(given, self.settling, strict=True))
 
     def _flushed(self, end_ns: int | None, in_flight_since_ns: list[int]) -> Interval:
         interval = self._recorder.flush(self._index, end_ns, in_flight_since_ns, self._watch.take())

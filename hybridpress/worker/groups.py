@@ -8,11 +8,14 @@ slots are all busy keeps none of the others waiting.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 
 from hybridpress.clock import now_ns
+from hybridpress.load.plan import Leg
+from hybridpress.load.profile import Profile
 from hybridpress.load.proportion import turns_by_weight
 from hybridpress.load.split import deal
 from hybridpress.metrics.interval import Interval
@@ -20,11 +23,17 @@ from hybridpress.metrics.parts import PartCounts, PartsRecorder
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.parts import RunPart
 from hybridpress.units import NEVER_NS
+from hybridpress.worker.cpu.process import Door
+from hybridpress.worker.cpu.tier import Tier
 from hybridpress.worker.drawn import Drawing
+from hybridpress.worker.foresight import Foresight
 from hybridpress.worker.gate import ClosedGate, Gate, OpenGate
-from hybridpress.worker.mix import Mix, PartsClients
+from hybridpress.worker.mix import Mix, PartsClients, StagedMix
 from hybridpress.worker.slots import WAKE_GAP_NS, Slots
+from hybridpress.worker.staged import StagedSlots
+from hybridpress.worker.stages import stages_of
 from hybridpress.worker.timer import open_timer
+from hybridpress.worker.turns import ChangingTurns, TurnsGate, turns_of
 
 
 class QueueGate:
@@ -69,20 +78,22 @@ class MixedSlots:
         clients: PartsClients,
         recorder: Recorder,
         ran_out: Callable[[str], None],
+        doors: Sequence[Door] = (),
+        profile: Profile | None = None,
     ) -> None:
-        """*ran_out* is called with the part that has no more words: it cannot have its share any more."""
+        """*ran_out* is called with the part that has no more words: it cannot have its share any more. *doors* are the
+        ways to the CPU workers, *profile* is the rate of the run over time.
+        """
         self._names = [part.name for part in parts]
-        self._weights = [part.turns for part in parts]
-        self._next_kind = turns_by_weight(self._weights).__next__
+        self._turns = turns_of(parts, profile)
+        self._next_kind = self._turns.next
+        self._kinds: deque[int] | None = deque() if isinstance(self._turns, ChangingTurns) else None
+        """Of a single group whose turns depend on when they are due: those that were taken and not begun yet."""
         recorder.parts = noted = PartsRecorder(self._names)
-        drawings = {
-            kind: Drawing(part.supply, worker, partial(ran_out, part.name))
-            for kind, part in enumerate(parts)
-            if part.shape.takes_word
-        }
         shared = {kind: part for kind, part in enumerate(parts) if not part.own_slots}
         groups = [shared] if shared else []
         groups += [{kind: part} for kind, part in enumerate(parts) if part.own_slots]
+        self._members = groups
         self._queues = [QueueGate() for _ in groups] if len(groups) > 1 else []
         self._groups: list[Slots] = []
         self._group_of: dict[int, int] = {}
@@ -92,10 +103,30 @@ class MixedSlots:
             mine = range(first, first + slots_by_worker[worker])
             first = mine.stop
             self._group_of |= dict.fromkeys(members, place)
-            next_turn = self._queues[place].kinds.popleft if self._queues else self._next_kind
-            mix = Mix(members, drawings, noted, next_turn, mine.start - sum(slots_by_worker[:worker]))
-            self._groups.append(Slots(mix, mine, worker, clients, recorder, words=[], takes_word=False, seed=None))
-        self._members = groups
+            next_turn = self._next_kind if self._kinds is None else self._kinds.popleft
+            if self._queues:
+                next_turn = self._queues[place].kinds.popleft
+            offset = mine.start - sum(slots_by_worker[:worker])
+            outs = {kind: partial(ran_out, part.name) for kind, part in members.items()}
+            if any(part.shape.has_stages for part in members.values()):
+                n_slots = {kind: math.ceil(len(mine) * self._share(kind, members)) for kind in members}
+                lines = {
+                    kind: stages_of(kind, part, worker, recorder, outs[kind], doors, n_slots[kind])
+                    for kind, part in members.items()
+                }
+                mix = StagedMix(members)
+                slots: Slots = StagedSlots(
+                    mix, mine, worker, clients, recorder, lines, next_turn=next_turn, noted=noted, offset=offset
+                )
+            else:
+                drawings = {
+                    kind: Drawing(part.supply, worker, outs[kind])
+                    for kind, part in members.items()
+                    if part.shape.takes_word
+                }
+                mixed = Mix(members, drawings, noted, next_turn, offset)
+                slots = Slots(mixed, mine, worker, clients, recorder, words=[], takes_word=False, seed=None)
+            self._groups.append(slots)
         self._open_gates: list[OpenGate] = []
         self._gate: Gate = ClosedGate()
         self._timer = open_timer(asyncio.get_running_loop(), self._sort) if self._queues else None
@@ -151,21 +182,62 @@ class MixedSlots:
         for group in self._groups:
             group.open()
 
+    def plan(self, leg: Leg) -> None:
+        """From now on this leg of the run's plan holds."""
+        self._turns.plan(leg)
+
     def follow(self, gate: Gate) -> None:
         """From now on, start what *gate* lets begin."""
         if not self._queues:
-            self._groups[0].follow(gate)
+            kinds = self._kinds
+            self._groups[0].follow(gate if kinds is None else TurnsGate(gate, self._turns.at, kinds.append))
+            self._foresee(0, gate)
         elif isinstance(gate, OpenGate):
             self._gate = ClosedGate(is_over=True)  # nothing for the sorter: the groups have gates of their own
             if not self._open_gates:
                 self._make_open_gates(gate.n_left)
-            for group, own in zip(self._groups, self._open_gates, strict=True):
-                group.follow(own)
+            for place, own in enumerate(self._open_gates):
+                self._groups[place].follow(own)
+                self._foresee(place, own)
         else:
             self._gate = gate
             for group, queue in zip(self._groups, self._queues, strict=True):
                 group.follow(queue)
             self._sort()
+            for place, queue in enumerate(self._queues):
+                self._foresee(place, gate, queue)
+
+    def _foresee(self, place: int, gate: Gate, queue: QueueGate | None = None) -> None:
+        """Have words ready for what of *gate*, and of its own *queue*, is of each part of group number *place*."""
+        group, members = self._groups[place], self._members[place]
+        if not isinstance(group, StagedSlots):
+            return
+        for kind, stages in group.lines.items():
+            if stages.tier is None or not stages.draws_ahead:
+                continue
+            everybody = dict.fromkeys(range(len(self._names))) if queue is not None or not self._queues else members
+            gates: list[tuple[Gate, Callable[[], float]]] = [(gate, partial(self._share, kind, everybody))]
+            if queue is not None:
+                gates.append((queue, partial(self._share, kind, members)))
+            stages.tier.foresee(Foresight(gates))
+
+    def _share(self, kind: int, among: Collection[int]) -> float:
+        """The part's share of what starts of these parts together."""
+        weights = self._turns.weights()
+        return weights[kind] / (sum(weights[other] for other in among) or 1.0)
+
+    @property
+    def tiers(self) -> dict[str, Tier]:
+        """What the parts have of the CPU workers, by the parts' names."""
+        found: dict[str, Tier] = {}
+        for group in self._groups:
+            if isinstance(group, StagedSlots):
+                found |= group.tiers
+        return found
+
+    def share_of(self, part: str) -> float:
+        """The part's share of what starts."""
+        return self._share(self._names.index(part), range(len(self._names)))
 
     def _make_open_gates(self, limit: int | None) -> None:
         """Each group as fast as its slots go; *limit* is shared by the weights."""
@@ -175,20 +247,21 @@ class MixedSlots:
             limits = [found[place] for place in range(len(self._groups))]
         for queue, members, own_limit in zip(self._queues, self._members, limits, strict=True):
             kinds = list(members)
-            turns = turns_by_weight([self._weights[kind] for kind in kinds])
+            turns = turns_by_weight([self._turns.weights()[kind] for kind in kinds])
             gate = OpenGate(own_limit)
             self._open_gates.append(gate)
             gate.take = partial(_take_with_kind, gate.take, map(kinds.__getitem__, turns), queue.kinds)
 
     def _sort(self) -> None:
         """Put all that is due into the queues, and wake those who wait for it."""
-        gate, queues, group_of, next_kind = self._gate, self._queues, self._group_of, self._next_kind
+        gate, queues, group_of, kind_at = self._gate, self._queues, self._group_of, self._turns.at
         now = now_ns()
         filled = set()
         while gate.due_ns <= now:
-            kind = next_kind()
+            due_ns = gate.take()
+            kind = kind_at(due_ns)
             place = group_of[kind]
-            queues[place].put(gate.take(), kind)
+            queues[place].put(due_ns, kind)
             filled.add(place)
         for place in filled:
             self._groups[place].follow(queues[place])

@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from hybridpress.clients.kit import Clients
 from hybridpress.clients.trace import Step
 from hybridpress.hot import NoWordError
 from hybridpress.metrics.interval import CheckCounts
-from hybridpress.metrics.parts import PartsRecorder
+from hybridpress.metrics.parts import PartsRecorder, named
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.parts import RunPart
 from hybridpress.press import Press, running_slot
 from hybridpress.worker.drawn import Drawing, Once
 from hybridpress.worker.slots import Slot, SlotTrace
-
-
-def named(part: str, name: str) -> str:
-    """How a step or a check of a part is named in the run."""
-    return f"{part}: {name}"
 
 
 class PartSlot:
@@ -123,31 +119,45 @@ class Mix:
         self._offset = offset
 
     def in_slot(self, number: int, worker: int, clients: PartsClients) -> MixSlot:
-        presses, calls = {}, {}
-        for kind, part in self.parts.items():
-            presses[kind] = press = part.press.in_slot(number, worker, clients[part.name])
-            drawing = self._drawings.get(kind)
-            calls[kind] = press.press if drawing is None else drawing.once(press.press, number - self._offset)
-        return MixSlot(self, presses, calls)
+        return MixSlot(self, number, worker, clients)
+
+    def call(self, kind: int, press: Press, number: int) -> Once:
+        """One iteration of part *kind* in slot *number*, whose copy is *press*."""
+        drawing = self._drawings.get(kind)
+        call: Once = press.press
+        return call if drawing is None else drawing.once(press.press, number - self._offset)
 
 
-class MixSlot:
-    """One slot of a mix: a copy of each part."""
+@dataclass(frozen=True, slots=True)
+class StagedMix:
+    """The parts of a group of slots that know whose turn it is (`hybridpress.worker.staged`)."""
 
-    def __init__(self, mix: Mix, presses: Mapping[int, Press], calls: Mapping[int, Once]) -> None:
-        self._names = {kind: part.name for kind, part in mix.parts.items()}
-        self._presses = presses
-        self._calls = calls
-        self._next_turn = mix.next_turn
-        self._n_started = mix.noted.n_started
-        self._note_end = mix.noted.ended.append
+    parts: Mapping[int, RunPart]
+
+    def in_slot(self, number: int, worker: int, clients: PartsClients) -> Copies:
+        return Copies(self.parts, number, worker, clients)
+
+
+class Copies:
+    """What one slot has of a mix: a copy of each part, by the parts' numbers. *number* is the slot's, over the run."""
+
+    def __init__(self, parts: Mapping[int, RunPart], number: int, worker: int, clients: PartsClients) -> None:
+        self.number = number
+        self.presses = {kind: part.press.in_slot(number, worker, clients[part.name]) for kind, part in parts.items()}
+        self._names = {kind: part.name for kind, part in parts.items()}
         self._slot: Slot | None = None
         self._views: dict[int, PartSlot] = {}
+
+    def views(self, slot: Slot) -> dict[int, PartSlot]:
+        """*slot*, which runs this, as each part's code sees it."""
+        self._slot = slot
+        self._views = {kind: PartSlot(slot, name) for kind, name in self._names.items()}
+        return self._views
 
     async def start(self) -> None:
         """Each part's start(), one after another."""
         self._seat()
-        for kind, press in self._presses.items():
+        for kind, press in self.presses.items():
             running_slot.set(self._views[kind])
             await press.start()
 
@@ -155,7 +165,7 @@ class MixSlot:
         """Each part's stop(), also after another's error; the first of these is raised then."""
         self._seat()
         errors = []
-        for kind, press in self._presses.items():
+        for kind, press in self.presses.items():
             running_slot.set(self._views[kind])
             try:
                 await press.stop()
@@ -163,6 +173,32 @@ class MixSlot:
                 errors.append(error)
         if errors:
             raise errors[0]
+
+    async def press(self) -> Any:
+        """Where the slot does not run the parts by itself."""
+        raise NotImplementedError
+
+    def _seat(self) -> Slot:
+        """The slot that runs this, which each slot's own context knows."""
+        if self._slot is None:
+            slot = running_slot.get()
+            assert isinstance(slot, Slot)
+            self.views(slot)
+            return slot
+        return self._slot
+
+
+class MixSlot(Copies):
+    """One slot of a mix whose parts have nothing but an async press(): one iteration is that of the part whose turn it
+    is.
+    """
+
+    def __init__(self, mix: Mix, number: int, worker: int, clients: PartsClients) -> None:
+        super().__init__(mix.parts, number, worker, clients)
+        self._calls = {kind: mix.call(kind, press, number) for kind, press in self.presses.items()}
+        self._next_turn = mix.next_turn
+        self._n_started = mix.noted.n_started
+        self._note_end = mix.noted.ended.append
 
     async def press(self) -> Any:
         """One iteration of the part whose turn it is."""
@@ -183,12 +219,3 @@ class MixSlot:
             raise
         self._note_end(2 * kind + slot.failed)
         return reply
-
-    def _seat(self) -> Slot:
-        """The slot that runs this, which each slot's own context knows."""
-        if self._slot is None:
-            slot = running_slot.get()
-            assert isinstance(slot, Slot)
-            self._slot = slot
-            self._views = {kind: PartSlot(slot, name) for kind, name in self._names.items()}
-        return self._slot

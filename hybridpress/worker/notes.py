@@ -47,6 +47,9 @@ class _NotedStep:
     def failed(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
         self.kept.append((duration_ns, bytes_out, bytes_in, True))
 
+    def resent(self) -> None:
+        """Not told: what notes are of is no part of the load."""
+
 
 class Notes:
     """Satisfies `hybridpress.press.RunningSlot`."""

@@ -60,6 +60,8 @@ class Orders:
         """The load begins: *slots* press from now on."""
         assert self.begun is not None
         self._slots = slots
+        if self.begun.leg is not None and isinstance(slots, MixedSlots):
+            slots.plan(self.begun.leg)
         if self.begun.leg is None:
             self._open = OpenGate(self.begun.iterations)
             self.gate = self._open
@@ -85,6 +87,8 @@ class Orders:
             case Pace(leg, until_ns):
                 self.until_ns = until_ns
                 self._pacer.apply(leg)
+                if isinstance(self._slots, MixedSlots):
+                    self._slots.plan(leg)
                 self._look_again()
             case Hold():
                 self._follow(ClosedGate())

@@ -43,7 +43,8 @@ from hybridpress.worker.health import Watch
 from hybridpress.worker.mix import PartsClients, PartTrace
 from hybridpress.worker.orders import Orders
 from hybridpress.worker.slots import Pressable, Slots, SlotTrace
-from hybridpress.worker.staged import StagedSlots, Stages
+from hybridpress.worker.staged import StagedSlots
+from hybridpress.worker.stages import Stages, tier_of
 
 POLL_S = 0.005
 """How often a worker looks whether all iterations have started, where their number ends the run."""
@@ -118,7 +119,7 @@ def make_slots(seat: Seat, clients: Any, recorder: Recorder, ran_out: Callable[[
     """
     config, shape, words = seat.config, seat.shape, seat.supply.table
     if seat.parts:
-        return MixedSlots(seat.parts, seat.slots, seat.worker, clients, recorder, ran_out)
+        return MixedSlots(seat.parts, seat.slots, seat.worker, clients, recorder, ran_out, seat.doors, config.profile)
     if not shape.has_stages:
         press: Pressable = seat.press
         takes_word = shape.takes_word
@@ -130,31 +131,37 @@ def make_slots(seat: Seat, clients: Any, recorder: Recorder, ran_out: Callable[[
     samples = CpuRecorder()
     if shape.has_cpu_work:
         recorder.cpu = samples
-    stages = Stages(shape, samples, config.timeout_s, sample=config.verify_sample)
-    slots = StagedSlots(
+    stages = Stages(
         seat.press,
-        seat.slots,
-        seat.worker,
-        clients,
+        shape,
+        words,
+        seat.supply.draw(seat.worker) if shape.takes_word else None,
         recorder,
-        words=words,
-        takes_word=shape.takes_word,
-        seed=config.seed,
-        stages=stages,
+        samples,
+        timeout_s=config.timeout_s,
+        sample=config.verify_sample,
+        seed=f"{config.seed}/{seat.worker}",
+        ran_out=partial(ran_out, ""),
     )
     if seat.doors:
-        draw = slots.draw if shape.prepares else None
-        slots.attach(Tier(asyncio.get_running_loop(), seat.doors, samples, draw, len(seat.slots)))
-    return slots
+        stages.attach(tier_of(stages, seat.doors, len(seat.slots)), is_gated=True)
+    return StagedSlots(seat.press, seat.slots, seat.worker, clients, recorder, {0: stages})
 
 
-def _n_words_at_first(seat: Seat) -> int:
-    """How many words should be ready when the load begins: what this worker's share of the pace needs."""
+def tiers_of(slots: Slots | MixedSlots) -> dict[str, Tier]:
+    """What *slots* have of the CPU workers, by the parts' names in a mix."""
+    return slots.tiers if isinstance(slots, StagedSlots | MixedSlots) else {}
+
+
+def _n_words_at_first(seat: Seat, share: float) -> int:
+    """How many words should be ready when the load begins: what this worker's share of the pace needs, or of that the
+    *share* of a part.
+    """
     config = seat.config
     n_slots = len(seat.slots)
     if config.peak_qps is None:
-        return n_slots
-    return math.ceil(config.peak_qps * n_slots / config.concurrent * AHEAD_NS / NS_PER_S)
+        return math.ceil(n_slots * share)
+    return math.ceil(config.peak_qps * n_slots / config.concurrent * AHEAD_NS / NS_PER_S * share)
 
 
 def work(seat: Seat, channel: WorkerEnd) -> None:
@@ -201,16 +208,17 @@ class _Worker:
         recorder = open_recorder(seat)
         clients = open_clients(seat, recorder)
         slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
-        tier = slots.stages.tier if isinstance(slots, StagedSlots) else None
+        tiers = tiers_of(slots)
         threads = ThreadPoolExecutor(min(len(seat.slots), MAX_THREADS), IN_THREAD)
         loop.set_default_executor(threads)
         watch = Watch(loop)  # before the slots start: they may use up the open files, of which it needs one
         loop.add_reader(self._channel.fileno(), self._hear)
         failures = await slots.start()
         recorder.forget_steps()
-        if tier is not None:
+        for tier in tiers.values():
             tier.open()
-            await tier.fill(_n_words_at_first(seat), FILL_S)
+        shares = {part: slots.share_of(part) if isinstance(slots, MixedSlots) else 1.0 for part in tiers}
+        await asyncio.gather(*(t.fill(_n_words_at_first(seat, shares[part]), FILL_S) for part, t in tiers.items()))
         gc.collect()
         gc.freeze()
         slots.open()
@@ -218,15 +226,16 @@ class _Worker:
         self._channel.send(Ready(seat.worker, os.getpid(), len(slots), texts))
 
         reporter = Reporter(seat.worker, self._channel, recorder, slots, watch, orders.late)
-        if tier is not None:
-            reporter.settling, tier.failed_late = tier, reporter.failed_late
+        reporter.settling = list(tiers.values())
+        for part, tier in tiers.items():
+            tier.failed_late = partial(reporter.failed_late, part=part)
         begun = await self._begin(slots, reporter, watch)
         n_unstarted = await self._until_over(slots) if begun else 0
         slots.close()
         drain_until_ns = orders.drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S)
         await slots.drain(drain_until_ns)
         await orders.close()
-        if tier is not None:
+        for tier in tiers.values():
             await tier.settle(drain_until_ns)
             tier.close()
         interval = reporter.end(slots.given_up_ns)

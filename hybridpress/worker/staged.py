@@ -1,79 +1,82 @@
 """Slots whose turn has more stages than a press(): a word that is prepared, a reply that is verified, a thread.
 
-A scenario that has none of them runs on the plain slots (`hybridpress.worker.slots`), and pays nothing for these.
+They run one press, or, in a mix, the parts of a group of which one has stages. A scenario that has none runs on the
+plain slots (`hybridpress.worker.slots`), and pays nothing for these.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import Callable, Sequence
-from contextvars import Context
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import repeat
+from typing import Any, Protocol
 
-from hybridpress.clients.kit import Clients
-from hybridpress.clients.trace import Step
 from hybridpress.clock import now_ns
 from hybridpress.hot import ALONE_NS, give_way, uncancel
-from hybridpress.metrics.cpu import CpuRecorder
+from hybridpress.metrics.parts import PartsRecorder
 from hybridpress.metrics.recorder import Recorder
-from hybridpress.press import Press
-from hybridpress.scenario import Shape
-from hybridpress.vocab.table import Table
+from hybridpress.press import Press, running_slot
 from hybridpress.worker.blocking import SlotThread, give_thread
-from hybridpress.worker.cpu.batch import NO_WORD, PREPARE_FAILED, VERIFY_FAILED, Unprepared
+from hybridpress.worker.cpu.batch import NO_WORD, VERIFY_FAILED, Unprepared
 from hybridpress.worker.cpu.tier import Tier
 from hybridpress.worker.gate import Gate
-from hybridpress.worker.notes import Error, Notes, error_of
-from hybridpress.worker.slots import CHECK_FAILED, Slot, Slots
+from hybridpress.worker.notes import Error, error_of
+from hybridpress.worker.slots import InSlot, Pressable, Slot, Slots
+from hybridpress.worker.stages import LATER, UNREAD, USED_UP, Stages
 
 _GIVEN_UP = object()
 """In place of what press() returned: it did not end."""
 
 
-@dataclass(slots=True)
-class Stages:
-    """What there is to an iteration besides its press(), in one worker.
-
-    With a *tier* words come from it ready, and replies go to it; without one both kinds of work are done in line, where
-    they hold up the loop. *recorder* takes what they cost, *sample* is the share of replies to verify.
-    """
-
-    shape: Shape
-    recorder: CpuRecorder
-    timeout_s: float
-    tier: Tier | None = None
-    sample: float = 1.0
+class Copies(Protocol):
+    """What a slot of a mix runs: a copy of each part, by the parts' numbers."""
 
     @property
-    def has_stock(self) -> bool:
-        """Whether words come from the tier."""
-        return self.tier is not None and self.shape.prepares
+    def presses(self) -> Mapping[int, Press]: ...
+
+    def views(self, slot: Slot) -> Mapping[int, Any]:
+        """*slot* as each part's code sees it."""
+
+
+@dataclass(slots=True)
+class Chair:
+    """One press in one slot: its copy, its stages, perhaps its thread, and the slot as its code sees it."""
+
+    press: Press
+    stages: Stages
+    thread: SlotThread | None
+    view: Any
 
 
 class StagedSlot(Slot):
     """One virtual user, its press() perhaps in a thread."""
 
-    __slots__ = ("_stages", "thread")
+    __slots__ = ("_number", "chairs")
 
     group: StagedSlots
 
-    def __init__(self, group: StagedSlots, index: int, press: Press, thread: SlotThread | None) -> None:
+    def __init__(
+        self, group: StagedSlots, index: int, press: InSlot, presses: Mapping[int, Press], number: int
+    ) -> None:
         super().__init__(group, index, press)
-        self._stages = group.stages
-        self.thread = thread
+        self._number = number
+        """Among the slots of its group over all workers."""
+        views = press.views(self) if hasattr(press, "views") else {}
+        self.chairs = {
+            kind: Chair(mine, group.lines[kind], group.give_thread(group.lines[kind], mine), views.get(kind, self))
+            for kind, mine in presses.items()
+        }
 
-    def fail_by(self, error: Error) -> None:
+    def fail_by(self, error: Error, stages: Stages) -> None:
         """Count an error that was put into words elsewhere, and fail the iteration that runs now."""
         self.failed = True
-        self.group.note(error)
+        stages.note(error)
 
     async def turns(self) -> None:
         """As the plain slot's, with all the stages: see there."""
-        group, index, thread = self.group, self.index, self.thread
-        started_ns, clock, hand_over = group.started_ns, now_ns, group.hand_over
-        prepares_inline, verifies_inline = group.prepares_inline, group.verifies_inline
+        group, index, chairs, next_turn = self.group, self.index, self.chairs, self.group.next_turn
+        started_ns, clock = group.started_ns, now_ns
         start = abs(started_ns[index])
         alone_since = end = clock()
         while True:
@@ -88,27 +91,31 @@ class StagedSlot(Slot):
                 if due < 0:
                     return
                 alone_since = start = clock()
-            number, word = group.next_word()
-            if prepares_inline:
-                start = clock()  # it was late by that
             started_ns[index] = start
-            reply = await self._pressed(word)
+            kind = next_turn()
+            chair = chairs[kind]
+            self._enter(kind, chair)
+            number, word = chair.stages.word(self._number)
+            if word is LATER:
+                number, word = await self._word_later(chair.stages, number)
+                alone_since = clock()
+            if word is _GIVEN_UP:
+                return
+            if word is USED_UP:
+                started_ns[index] = -start
+                self._leave(kind)
+                return
+            if chair.stages.shape.prepares:
+                start = clock()  # it was late by that
+            reply = await self._pressed(chair, number, word)
             if reply is _GIVEN_UP:
                 return
-            end = clock()
-            if thread is not None and (called := thread.last) is not None:
-                called.notes.enter(self)
-                start, end = called.began_ns, called.ended_ns
-            if verifies_inline and reply is not None:
-                self._verify(number, reply)
-            end = self._count(due, start, end)
-            if hand_over is not None and reply is not None:
-                hand_over(number, reply, has_failed=self.failed)
-            self.failed = False
+            end = self._conclude(kind, chair, number, reply, due, start, clock())
+            thread = chair.thread
             if thread is not None and thread.is_stuck:
                 started_ns[index] = -start
                 await thread.freed()
-            if thread is not None or verifies_inline:
+            if thread is not None or chair.stages.verifies_inline:
                 end = clock()
             if group.last_index != index:
                 group.last_index = index
@@ -117,6 +124,45 @@ class StagedSlot(Slot):
                 started_ns[index] = -start
                 await give_way()
                 alone_since = end = clock()
+
+    def _enter(self, kind: int, chair: Chair) -> None:
+        """In a mix: it is the turn of part *kind*."""
+        if (noted := self.group.noted) is not None:
+            noted.n_started[kind] += 1
+            running_slot.set(chair.view)
+
+    def _leave(self, kind: int) -> None:
+        """It was not: it has no more words."""
+        if (noted := self.group.noted) is not None:
+            noted.n_started[kind] -= 1
+
+    async def _word_later(self, stages: Stages, number: int) -> tuple[int, Any]:
+        """The number and the word that is waited for; `_GIVEN_UP` for the word where nobody waits any more."""
+        waiter = stages.later(self._number, number)
+        while True:
+            try:
+                return stages.came(number, await asyncio.shield(waiter))
+            except asyncio.CancelledError:
+                if self.group.is_given_up():
+                    waiter.cancel()
+                    return NO_WORD, _GIVEN_UP
+                uncancel()  # it was meant for press() before, of its own task
+
+    def _conclude(self, kind: int, chair: Chair, number: int, reply: Any, due: int, start: int, end: int) -> int:
+        """After press(): what is to be done with *reply*, and the iteration noted; its end, as the clock then is."""
+        stages, noted = chair.stages, self.group.noted
+        if chair.thread is not None and (called := chair.thread.last) is not None:
+            called.notes.enter(chair.view)
+            start, end = called.began_ns, called.ended_ns
+        if stages.verifies_inline and reply is not None:
+            self._verify(chair, number, reply)
+        if noted is not None:
+            noted.ended.append(2 * kind + self.failed)
+        end = self._count(due, start, end)
+        if stages.hand_over is not None and reply is not None:
+            stages.hand_over(number, reply, has_failed=self.failed)
+        self.failed = False
+        return end
 
     def _count(self, due: int, start: int, end: int) -> int:
         """Note an iteration; its end, as the clock then is."""
@@ -135,29 +181,30 @@ class StagedSlot(Slot):
 
     async def once(self, number: int) -> Any:
         """One iteration with word *number*, in line and by itself; what press() returned."""
-        group, shape = self.group, self._stages.shape
-        word = None
-        if group.takes_word:
-            word = group.prepared(number) if shape.prepares else group.words[number]
-        reply = await self._pressed(word)
-        if self.thread is not None and self.thread.last is not None:
-            self.thread.last.notes.enter(self)
-        if shape.verifies and reply is not None:
-            self._verify(number, reply)
+        (chair,) = self.chairs.values()
+        stages, thread = chair.stages, chair.thread
+        word = stages.prepared(number) if stages.shape.prepares else UNREAD
+        reply = await self._pressed(chair, number, word)
+        if thread is not None and thread.last is not None:
+            thread.last.notes.enter(self)
+        if stages.shape.verifies and reply is not None:
+            self._verify(chair, number, reply)
         return reply
 
-    async def _pressed(self, word: Any) -> Any:
+    async def _pressed(self, chair: Chair, number: int, word: Any) -> Any:
         """press() with *word*; what it returned, None where it failed."""
+        stages = chair.stages
+        if chair.thread is not None:
+            chair.thread.last = None
         if type(word) is Unprepared:
-            if self.thread is not None:
-                self.thread.last = None  # it was not called
-            self._stages.recorder.n_prepare_failed += 1
-            self.fail_by(word.error)
+            stages.samples.n_prepare_failed += 1
+            self.fail_by(word.error, stages)
+            stages.done(self._number)
             return None
         try:
-            if self.group.takes_word:
-                return await self.press.press(word)
-            return await self.press.press()
+            if not stages.shape.takes_word:
+                return await chair.press.press()
+            return await chair.press.press(stages.words[number] if word is UNREAD else word)
         except BaseException as error:  # noqa: BLE001 (whatever press() raises is data)
             is_cut = isinstance(error, GeneratorExit | asyncio.CancelledError)
             if is_cut and (self.group.is_given_up() or isinstance(error, GeneratorExit)):
@@ -166,128 +213,82 @@ class StagedSlot(Slot):
             if isinstance(error, asyncio.CancelledError):
                 uncancel()
             return None
+        finally:
+            stages.done(self._number)
 
-    def _verify(self, number: int, reply: Any) -> None:
+    def _verify(self, chair: Chair, number: int, reply: Any) -> None:
         """Verify *reply* here and now, before its iteration is counted."""
-        if not self.group.is_sampled():
+        stages = chair.stages
+        if not stages.is_sampled():
             return
-        recorder = self._stages.recorder
+        samples = stages.samples
         had_failed, self.failed = self.failed, False
         begun = now_ns()
         try:
-            self.group.verify(None if number == NO_WORD else self.group.words[number], reply)
+            stages.verify(None if number == NO_WORD else stages.words[number], reply)
         except BaseException as error:  # noqa: BLE001 (whatever it raises is data)
-            self.fail_by(error_of(error, VERIFY_FAILED))
-        recorder.verify_ns.append(now_ns() - begun)
-        recorder.n_verify_failed += self.failed
+            self.fail_by(error_of(error, VERIFY_FAILED), stages)
+        samples.verify_ns.append(now_ns() - begun)
+        samples.n_verify_failed += self.failed
         self.failed |= had_failed
 
 
 class StagedSlots(Slots):
-    """All slots of one worker, where an iteration has stages."""
+    """All slots of one worker, or of one group of a mix, where an iteration has stages."""
 
     def __init__(
         self,
-        press: Press,
+        press: Pressable,
         numbers: range,
         worker: int,
-        clients: Clients,
+        clients: Any,
         recorder: Recorder,
+        lines: Mapping[int, Stages],
         *,
-        words: Table,
-        takes_word: bool,
-        seed: int | None,
-        stages: Stages,
+        next_turn: Callable[[], int] | None = None,
+        noted: PartsRecorder | None = None,
+        offset: int = 0,
     ) -> None:
-        self.stages = stages
+        """*lines* are the stages of each press that the slots run, by its number. In a mix *next_turn* says whose turn
+        it is, *noted* takes what becomes of it, and the slots are numbered over the whole run, from *offset* on.
+        """
+        self.lines = lines
+        self.noted = noted
+        self.next_turn: Callable[[], int] = next_turn or repeat(next(iter(lines))).__next__
+        self._offset = offset
         self._threads: list[SlotThread] = []
-        super().__init__(press, numbers, worker, clients, recorder, words=words, takes_word=takes_word, seed=seed)
-        self.prepares_inline = stages.shape.prepares
-        self.verifies_inline = stages.shape.verifies
-        self.hand_over: Callable[..., None] | None = None
-        self._prepare, self.verify = press.prepare, press.verify  # of no slot's object, as in a CPU worker
-        self._nowhere = Context()
-        self._chance = random.Random(f"{seed}/{worker}/verify").random
+        super().__init__(press, numbers, worker, clients, recorder, words=[], takes_word=False, seed=None)
+        for stages in lines.values():
+            if stages.tier is not None:
+                stages.tier.refilled = self._wake
 
-    def attach(self, tier: Tier) -> None:
-        """From now on words come from *tier*, and replies go to it."""
-        self.stages.tier = tier
-        self.prepares_inline = self.verifies_inline = False
-        if self.stages.shape.verifies:
-            self.hand_over = tier.hand_over if self.stages.sample >= 1 else self._hand_over
-        tier.refilled, tier.noted = self._wake, self._enter
+    @property
+    def tiers(self) -> dict[str, Tier]:
+        """Of the CPU workers what the slots have, by the names of the parts; "" where there are no parts."""
+        return {stages.part: stages.tier for stages in self.lines.values() if stages.tier is not None}
 
-    def make_slot(self, index: int, press: Press) -> Slot:
-        stages = self.stages
-        thread = give_thread(press, f"slot-{press.slot}", stages.timeout_s, presses=stages.shape.blocks)
+    def make_slot(self, index: int, press: Any) -> Slot:
+        if isinstance(press, Press):
+            return StagedSlot(self, index, press, dict.fromkeys(self.lines, press), press.slot - self._offset)
+        return StagedSlot(self, index, press, press.presses, press.number - self._offset)
+
+    def give_thread(self, stages: Stages, press: Press) -> SlotThread | None:
+        """The thread in which *press*, one slot's copy, runs its press(), if it blocks."""
+        blocks = stages.shape.blocks
+        thread = give_thread(press, f"slot-{press.slot}", stages.timeout_s, presses=blocks)
         if thread is not None:
             self._threads.append(thread)
-        return StagedSlot(self, index, press, thread if stages.shape.blocks else None)
+        return thread if blocks else None
 
     def follow(self, gate: Gate) -> None:
-        tier = self.stages.tier
-        super().follow(gate if tier is None else tier.over(gate))
+        (stages, *others) = self.lines.values()
+        is_gated = self.noted is None and stages.tier is not None and not others
+        super().follow(stages.tier.over(gate) if is_gated and stages.tier is not None else gate)
 
     def close(self) -> None:
         super().close()
-        if self.stages.tier is not None:
-            self.stages.tier.end()
+        for stages in self.lines.values():
+            if stages.tier is not None:
+                stages.tier.end()
         for thread in self._threads:
             thread.leave()
-
-    def draw(self) -> int:
-        """The number of the next word."""
-        return int(self.rng.random() * len(self.words))
-
-    def next_word(self) -> tuple[int, Any]:
-        """The next iteration's word and its number: from the stock, or prepared here and now."""
-        stages = self.stages
-        if stages.has_stock:
-            assert stages.tier is not None
-            return stages.tier.pop()
-        if not self.takes_word:
-            return NO_WORD, None
-        number = self.draw()
-        return number, self.prepared(number) if self.prepares_inline else self.words[number]
-
-    def prepared(self, number: int) -> Any:
-        """Word *number*, prepared; an `Unprepared` where that fails. Not in a slot's context: prepare() is no part of
-        the iteration, and finds no slot in a CPU worker either.
-        """
-        begun = now_ns()
-        try:
-            word = self._nowhere.run(self._prepare, self.words[number])
-        except BaseException as error:  # noqa: BLE001 (whatever it raises is data)
-            word = Unprepared(error_of(error, PREPARE_FAILED))
-        self.stages.recorder.prepare_ns.append(now_ns() - begun)
-        return word
-
-    def is_sampled(self) -> bool:
-        """Whether the reply at hand is one to verify."""
-        return self.stages.sample >= 1 or self._chance() < self.stages.sample
-
-    def _hand_over(self, number: int, reply: Any, *, has_failed: bool) -> None:
-        """Have *reply* verified by the tier, if it is one of the sample."""
-        if self.is_sampled():
-            assert self.stages.tier is not None
-            self.stages.tier.hand_over(number, reply, has_failed=has_failed)
-
-    def note(self, error: Error) -> None:
-        """Count an error that was put into words elsewhere."""
-        kind, message, example = error
-        self.recorder.error(kind, message, now_ns(), lambda: example)
-
-    # as `notes.Book`: what verify() noted in a CPU worker belongs to no slot any more
-
-    def check(self, name: str, *, ok: bool) -> None:
-        self.recorder.check(name, ok=ok)
-        if not ok:
-            self.note((CHECK_FAILED, name, f"the check did not hold: {name}"))
-
-    def step(self, name: str) -> Step:
-        return self.recorder.step(name)
-
-    def _enter(self, notes: Notes, errors: Sequence[Error]) -> None:
-        notes.enter(self)
-        for error in errors:
-            self.note(error)

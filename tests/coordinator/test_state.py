@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from hybridpress.config import Layer, RunConfig
+from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
+from hybridpress.coordinator.judge import EXHAUSTED_COUNTS
 from hybridpress.coordinator.state import (
     BEGIN_AHEAD_NS,
-    EXHAUSTED_COUNTS,
     MAX_CPU_LOSSES_TOLD,
     OVERDUE_S,
     Phase,
@@ -1003,3 +1004,51 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = pytest.mark.slow(AnyOrder.TestCase)
 AnyOrder.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
+
+
+# thresholds
+
+
+def test_a_threshold_that_fails_ends_the_load() -> None:
+    """With --abort-on-fail: an event, an order to stop to all, and the plan as long as it came to be."""
+    run = Run(qps=100, duration="1h", threshold="failed < 10%", abort_on_fail=True, abort_grace="2s")
+    run.begin()
+    for index in range(2):
+        for worker in range(2):
+            actions = run.measured(worker, index, started=50, completed=40, failed=10)
+    assert run.phase() is Phase.DRAINING
+    assert {worker: type(order) for worker, order in tells(actions).items()} == {0: Stop, 1: Stop}
+    assert (
+        "aborted",
+        "failed is 20 % after 2s: the run is ended, as failed < 10% does not hold (--abort-on-fail)",
+    ) in (run.events)
+    for worker in range(2):
+        run.done(worker, 2, 2.1, started=0)
+    run.end(2.2)
+    assert run.phase() is Phase.OVER
+    assert run.state.load_s == pytest.approx(2.0)
+    assert run.state.n_planned == 200
+    assert [each.passed for each in run.state.judge.thresholds(run.state.total, run.state.load_s)] == [False]
+    assert_lawful(run.state)
+
+
+def test_a_moment_has_the_thresholds() -> None:
+    """Listeners hear each second what they come to."""
+    run = Run(qps=100, duration="10s", threshold="failed == 0")
+    run.begin()
+    for worker in range(2):
+        actions = run.measured(worker, 0, started=50, completed=50)
+    [second] = [action for action in actions if isinstance(action, Second)]
+    moment = live.moment(run.state, second.interval, second.target_qps)
+    assert [(each.expression, each.value, each.passed) for each in moment.thresholds] == [("failed == 0", 0.0, True)]
+
+
+def test_the_last_part_of_a_second_counts_as_long_as_it_is() -> None:
+    """A rate is judged over the time in which iterations were started, and the drain ends nothing."""
+    run = Run(qps=100, duration="1500ms", threshold="qps >= 99", abort_on_fail=True, abort_grace="0s")
+    run.begin()
+    for index, started in enumerate((50, 25, 0)):
+        for worker in range(2):
+            run.measured(worker, index, started=started, completed=started)
+    assert run.phase() is Phase.PRESSING
+    assert run.state.judge.standing[0].value == pytest.approx(100)

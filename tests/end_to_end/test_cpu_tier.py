@@ -8,6 +8,7 @@ import re
 import signal
 import textwrap
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -250,3 +251,34 @@ def test_encrypted_parameters(tmp_path: Path) -> None:
         ran = command.run(SCENARIOS / "encrypted_params.py", *args, json_file=tmp_path / "r.json")
     assert ran.found["checks"]["the reply is about the VM asked for"] == {"passed": 400, "failed": 0}
     assert (ran.found["cpu_tier"]["workers"], ran.found["cpu_tier"]["verified"]) == (1, 400)
+
+
+@pytest.mark.parametrize("lost_words", ["report", "again"])
+def test_each_word_once_over_a_killed_worker(made: Path, lost_words: str) -> None:
+    """Words that were made ready and not pressed are not lost with a worker: each is used once, or told of."""
+    into = made.parent / "words"
+    noted = 'self.note(word["word"])'
+    killed = [
+        noted,
+        '        if word["word"] == 9_000 and not os.path.exists("dead"):',
+        '            open("dead", "x").close()',
+        "            os.kill(os.getpid(), 9)",
+    ]
+    made.write_text(made.read_text().replace("list(range(100))", "range(20_000)").replace(noted, "\n".join(killed)))
+    args = ["--draw", "once", "--lost-words", lost_words, "--processes", "2", "--concurrent", "4", *where("1")]
+    file = made.parent / "r.json"
+    ran = command.run(made, *args, "--param", f"into={into}", json_file=file, cwd=made.parent)
+    assert any(event["kind"] == "worker_lost" for event in ran.found["events"]), ran.err
+    told = command.numbers_told(ran.found)
+    used = Counter(map(int, into.read_text().split()))
+    twice = {word for word, n in used.items() if n > 1}
+    if lost_words == "report":
+        assert not twice
+        assert 9_000 in told["words_lost"]
+        assert len(told["words_lost"]) <= 2
+    else:
+        assert 9_000 in twice
+        assert len(twice) <= 2
+        assert not told["words_lost"]
+    assert set(used) | told["words_lost"] | told["words_unused"] == set(range(20_000))
+    assert not set(used) & told["words_unused"]

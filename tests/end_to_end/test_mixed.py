@@ -146,6 +146,81 @@ def test_the_parts_of_a_killed_worker(tmp_path: Path) -> None:
     assert abs(found["Deadly"] - 0.6 * ran.found["iterations"]["started"]) <= 5
 
 
+STAGED = """
+    import asyncio, os, time
+    from hybridpress import MixedPress, Press, Share, check, rows
+
+    class Signed(Press):
+        vocab = rows(1000)
+        draw = "sequential"
+
+        def prepare(self, word):
+            return {"word": word, "prepared in": os.getpid()}
+
+        async def press(self, word):
+            is_here = word["prepared in"] == os.getpid()
+            check(is_here == ("here" in self.params), "prepared where it should be")
+            await asyncio.sleep(0.005)
+            return word["word"]
+
+        def verify(self, word, reply):
+            check(reply == word, "the reply to this word")
+            check(word != 5, "not five")
+
+    class Blocks(Press):
+        vocab = rows(10)
+
+        def press(self, word):
+            time.sleep(0.01)
+            check(word != 3, "not three")
+
+    class Plain(Press):
+        async def press(self):
+            await asyncio.sleep(0.02)
+
+    class Mixed(MixedPress):
+        parts = {Signed: 7, Blocks: 2, Plain: 1}
+
+    class Apart(MixedPress):
+        parts = {Signed: Share(7, concurrent=10), Blocks: Share(2, concurrent=10), Plain: 1}
+"""
+
+
+@pytest.mark.parametrize("pace", [["--qps", "300"], []], ids=["paced", "unpaced"])
+@pytest.mark.parametrize("n_cpu_workers", ["0", "1"])
+@pytest.mark.parametrize("mix", ["Mixed", "Apart"])
+def test_parts_with_stages(tmp_path: Path, mix: str, n_cpu_workers: str, pace: list[str]) -> None:
+    """Parts with prepare(), verify() and a blocking press() keep these, their checks and their words; shares are exact,
+    in shared slots and in slots of their own.
+    """
+    args = ["--iterations", "600", "--concurrent", "40", "--processes", "2", "--cpu-workers", n_cpu_workers, *pace]
+    where = ["--param", "here=1"] if n_cpu_workers == "0" else []
+    path = write(tmp_path, STAGED)
+    ran = command.run(f"{path}:{mix}", *args, *where, json_file=tmp_path / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    found = started(ran.found)
+    for name, n in {"Signed": 420, "Blocks": 120, "Plain": 60}.items():
+        assert abs(found[name] - n) <= 2
+    checks = ran.found["checks"]
+    assert checks["Signed: prepared where it should be"] == {"passed": found["Signed"], "failed": 0}
+    assert checks["Signed: the reply to this word"] == {"passed": found["Signed"], "failed": 0}
+    assert checks["Signed: not five"]["failed"] == 1 == ran.found["parts"]["Signed"]["failed"]
+    assert checks["Blocks: not three"]["failed"] == ran.found["parts"]["Blocks"]["failed"] > 0
+    assert sum(checks["Blocks: not three"].values()) == found["Blocks"]
+    assert ran.found["cpu_tier"]["verified"] == found["Signed"]
+    assert ran.found["cpu_tier"]["unverified"] == 0
+    assert {error["kind"] for error in ran.found["errors"]} == {"CheckFailed"}
+
+
+def test_what_stages_ask_for(tmp_path: Path) -> None:
+    """Settings of CPU work are for mixes of which a part has any."""
+    path = write(tmp_path, THREE)
+    ran = command.run(path, "--cpu-workers", "2", "--verify-sample", "10%")
+    assert ran.exit_code == 2
+    assert "--cpu-workers 2: Cloud has neither prepare() nor verify()" in ran.err
+    assert "Cloud has no verify()" in ran.err
+
+
 def test_a_qps_of_its_own(tmp_path: Path) -> None:
     """A part's own QPS comes on top of what the others share."""
     text = (
@@ -164,6 +239,35 @@ def test_a_qps_of_its_own(tmp_path: Path) -> None:
     found = started(ran.found)
     for name, n in {"QueryVm": 400, "QueryEip": 200, "QueryImage": 40}.items():
         assert abs(found[name] - n) <= 2
+
+
+def test_rates_of_their_own_over_time(tmp_path: Path) -> None:
+    """Parts that come and go have what their own stages and profiles say, beside those that share a rate by weight; the
+    plan of the run is the sum, and is held to the iteration.
+    """
+    text = (
+        THREE
+        + """
+    from hybridpress import Share
+
+    class Apart(MixedPress):
+        parts = {
+            QueryVm: 3,
+            QueryEip: 1,
+            QueryImage: Share(profile="ramp(0, 100, 1s) + ramp(100, 0, 1s)", concurrent=60),
+            type("Late", (QueryVm,), {}): Share(stage=["1s:0", "0s:50", "1s:50"]),
+        }
+    """
+    )
+    args = ["--qps", "80", "--concurrent", "60", "--processes", "2"]
+    ran = command.run(f"{write(tmp_path, text)}:Apart", *args, json_file=tmp_path / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    assert ran.found["iterations"]["planned"] == 310 == ran.found["iterations"]["started"]
+    assert ran.found["duration_s"] == 2
+    found = started(ran.found)
+    for name, n in {"QueryVm": 120, "QueryEip": 40, "QueryImage": 100, "Late": 50}.items():
+        assert abs(found[name] - n) <= 4
+    assert [second["target_qps"] for second in ran.found["intervals"][:2]] == [130, 180]
 
 
 def test_mixed_on_the_command_line(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_bad_usage_is_told_at_once(tmp_path: Path) -> None:
     assert ran.exit_code == 2
     for words in (
         '--slo must compare a time with a duration such as "50ms", got "p99<fast"',
-        '--slo must be about p50, p99.9, max, mean, failed, dropped, qps, such as "p99<50ms"',
+        "--slo must be about p50, p99.9, max, mean, failed, dropped, qps or check(NAME), got",
         '--precision must be from 0.1% to 100%, such as "5%", got "0"',
         "--max-qps must be a rate",
         '--step must be a duration of 1s or more, got "1ms"',

@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
 import psutil
 import pytest
@@ -140,7 +139,7 @@ def test_once_over_a_killed_worker(tmp_path: Path) -> None:
     assert any(f"(process {victim}) died" in event["text"] for event in result["events"]), ran.err
     used = [int(word) for word in words_seen(tmp_path)]
     assert len(used) == len(set(used))
-    told = numbers_told(result)
+    told = command.numbers_told(result)
     assert set(used) | told["words_lost"] | told["words_unused"] == set(range(100_000))
     assert not set(used) & told["words_unused"]
     assert len(told["words_lost"]) <= 2, "more than the slots of the worker had in flight"
@@ -158,7 +157,7 @@ def test_words_of_a_killed_worker_again(tmp_path: Path) -> None:
     ran = command.finish(process)
     result = json.loads((tmp_path / "r.json").read_text())
     used = Counter(int(word) for word in words_seen(tmp_path))
-    told = numbers_told(result)
+    told = command.numbers_told(result)
     assert told["words_lost"] == set(), ran.err
     assert set(used) | told["words_unused"] == set(range(100_000)), ran.err
     assert sum(n - 1 for n in used.values()) <= 2
@@ -173,17 +172,6 @@ def _first_that_presses(directory: Path) -> int:
                 return int(file.name)
         time.sleep(0.001)
     raise AssertionError("nobody presses")
-
-
-def numbers_told(result: dict[str, Any]) -> dict[str, set[int]]:
-    """The numbers of words in the events of each kind."""
-    found: dict[str, set[int]] = {"words_lost": set(), "words_unused": set()}
-    for event in result["events"]:
-        if event["kind"] in found:
-            for run_of_words in event["text"].partition(": numbers ")[2].split(", "):
-                first, _, last = run_of_words.partition("-")
-                found[event["kind"]] |= set(range(int(first), int(last or first) + 1))
-    return found
 
 
 SOURCES = {

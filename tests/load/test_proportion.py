@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.load.proportion import turns_by_weight
+from hybridpress.load.overlay import together
+from hybridpress.load.profile import Profile, constant, hold, ramp, sine
+from hybridpress.load.proportion import TurnsOverTime, turns_by_weight
 
 whole_weights = st.lists(st.integers(1, 60), min_size=1, max_size=8)
 
@@ -51,3 +53,38 @@ def test_no_proportion(weights: list[int]) -> None:
     """Weights are above 0."""
     with pytest.raises(ValueError, match="cannot share turns by weights"):
         turns_by_weight(weights)
+
+
+CHANGING = [
+    [constant(3), constant(1)],
+    [ramp(0, 100, "4s"), constant(5), ramp(100, 0, "4s")],
+    [sine(50, 50, "2s", "8s"), constant(20), ramp(0, 100, "2s") + hold("2s")],
+    [ramp(0, 300, "1s"), constant(1), ramp(0, 100, "2s") + hold("5s"), constant(10)],
+]
+
+
+@pytest.mark.parametrize("n_workers", [1, 2, 4])
+@pytest.mark.parametrize("profiles", CHANGING)
+def test_turns_by_rates_over_time(profiles: list[Profile], n_workers: int) -> None:
+    """Each has at every moment what its own rate asks for, within two, however many workers share the sequence."""
+    whole = together(profiles)
+    dues_s = whole.due_ns(0, whole.n_arrivals(8.0)) / 1e9
+    had = [0] * len(profiles)
+    for worker in range(n_workers):
+        turns, mine = TurnsOverTime(profiles), dues_s[worker::n_workers].tolist()
+        had_here = [0] * len(profiles)
+        for due_s in mine:
+            had_here[turns.next(due_s)] += 1
+            for k, profile in enumerate(profiles):
+                wanted = (profile.arrivals(due_s) - profile.arrivals(mine[0])) / n_workers
+                assert -1.5 < had_here[k] - wanted < 2.5  # this very turn is one of them
+        had = [before + here for before, here in zip(had, had_here, strict=True)]
+    for k, profile in enumerate(profiles):
+        assert abs(had[k] - profile.arrivals(8.0)) <= 2 * n_workers
+
+
+def test_what_is_due_earlier_than_the_one_before() -> None:
+    """What another worker gave up may be older: it is shared as things stand, and nobody is owed less for it."""
+    turns = TurnsOverTime([constant(3), constant(1)])
+    found = [turns.next(t_s) for t_s in (0.0, 1.0, 0.5, 0.5, 0.5, 2.0, 1.0, 1.0)]
+    assert found.count(0) == 6

@@ -51,7 +51,7 @@ def test_what_failed_and_what_did_not(tmp_path: Path) -> None:
         "run: the generator kept up": None,
         "run: iterations complete": None,
         "thresholds: p99 < 200ms": None,
-        "thresholds: failed < 1%": "failed < 1% does not hold: found 2.5",
+        "thresholds: failed < 1%": "failed < 1% does not hold: found 2.5 %",
         "thresholds: p99(GET /) < 1s": "p99(GET /) < 1s does not hold: nothing was measured for it",
         "checks: ok": None,
         "checks: total is right": "did not hold 2 of 9 times",

@@ -504,7 +504,7 @@ def test_events_and_thresholds() -> None:
     thresholds = [ThresholdResult("p99 < 200ms", 99.07, True), ThresholdResult("failed < 1%", None, False)]
     text = summary(replace(result_of(events=[EventResult(1.24, "lost", "worker 1 died")]), thresholds=thresholds))
     assert "at 1.2 s  worker 1 died\n" in text
-    assert "✓ p99 < 200ms  (99.07)\n✗ failed < 1%  (not measured)\n" in text
+    assert "✓ p99 < 200ms  (99.1 ms)\n✗ failed < 1%  (never happened)\n" in text
 
 
 @pytest.mark.parametrize(

@@ -92,3 +92,14 @@ def assert_lawful(result: dict[str, Any]) -> None:
     for second in result["intervals"]:
         running += second["started"] - second["completed"] - second["failed"]
         assert running == second["in_flight"] or n["lost"], second
+
+
+def numbers_told(result: dict[str, Any]) -> dict[str, set[int]]:
+    """The numbers of words in the events of each kind."""
+    found: dict[str, set[int]] = {"words_lost": set(), "words_unused": set()}
+    for event in result["events"]:
+        if event["kind"] in found:
+            for run_of_words in event["text"].partition(": numbers ")[2].split(", "):
+                first, _, last = run_of_words.partition("-")
+                found[event["kind"]] |= set(range(int(first), int(last or first) + 1))
+    return found

@@ -303,7 +303,7 @@ def test_seconds_wait_for_their_outcomes(seconds: list[tuple[int, int, bool]]) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "now_ns", lambda: worker.now_ns)
         reporter = worker.reporter()
-        reporter.settling = settling
+        reporter.settling = [settling]
         reporter.begin(START_NS)
         n_failed = 0
         for n_seconds, (n_ends, n_fail_late, settles) in enumerate(seconds, 1):
@@ -338,7 +338,7 @@ def test_a_second_is_held() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "now_ns", lambda: worker.now_ns)
         reporter = worker.reporter()
-        reporter.settling = settling
+        reporter.settling = [settling]
         reporter.begin(START_NS)
         for _ in range(3):
             worker.start()

@@ -16,18 +16,22 @@ import uvloop
 from hybridpress.clients.http import HttpSettings
 from hybridpress.clients.kit import Clients
 from hybridpress.clock import now_ns
+from hybridpress.errors import TableChangedError
 from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.recorder import Recorder
 from hybridpress.press import Press, check
 from hybridpress.scenario import shape_of
 from hybridpress.units import NEVER_NS, NS_PER_S
+from hybridpress.vocab.policy import Policy
+from hybridpress.vocab.supply import Supply
 from hybridpress.worker.cpu.batch import Bench, Prepared, ToPrepare, ToVerify, Verified, dump, load
 from hybridpress.worker.cpu.dispatch import Batch
 from hybridpress.worker.cpu.tier import Tier
 from hybridpress.worker.gate import Gate, OpenGate
 from hybridpress.worker.slots import SlotTrace
-from hybridpress.worker.staged import StagedSlots, Stages
+from hybridpress.worker.staged import StagedSlots
+from hybridpress.worker.stages import Stages, tier_of
 from tests.load.series import leg, series
 
 PATIENCE_S = 5.0
@@ -62,21 +66,31 @@ class InLine:
 @asynccontextmanager
 async def made(
     press: Press, n_slots: int = 3, *, words: list[Any] | None = None, tier: bool = False, sample: float = 1.0,
-    paced: bool = False, timeout_s: float = PATIENCE_S,
+    paced: bool = False, timeout_s: float = PATIENCE_S, policy: Policy | None = None,
+    supply: Supply | None = None, ran_out: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[StagedSlots]:  # fmt: skip
     recorder, shape = Recorder(paced=paced), shape_of(press)
     recorder.cpu = CpuRecorder()
     clients = Clients(HttpSettings(), SlotTrace(recorder))
     words = words or []
-    stages = Stages(shape, recorder.cpu, timeout_s, sample=sample)
-    slots = StagedSlots(
-        press, range(n_slots), 0, clients, recorder, words=words, takes_word=shape.takes_word, seed=1, stages=stages
-    )
+    if supply is None:
+        supply = Supply(policy or Policy(), [n_slots], 1)
+        supply.fill(words)
+
+    def end() -> None:
+        ran_out()
+        slots.close()
+
+    stages = Stages(
+        press, shape, words, supply.draw(0) if shape.takes_word else None, recorder, recorder.cpu,
+        timeout_s=timeout_s, sample=sample, seed="1/0", ran_out=end,
+    )  # fmt: skip
     if tier:
-        draw = slots.draw if shape.prepares else None
-        attached = Tier(asyncio.get_running_loop(), [], recorder.cpu, draw, n_slots)
+        attached = tier_of(stages, [], n_slots)
         attached._dispatcher = cast("Any", InLine(attached, press, words))
-        slots.attach(attached)
+        stages.attach(attached, is_gated=True)
+    slots = StagedSlots(press, range(n_slots), 0, clients, recorder, {0: stages})
+    if tier:
         attached.failed_late = lambda n: setattr(recorder, "n_failed", recorder.n_failed + n)
     try:
         async with asyncio.timeout(PATIENCE_S):
@@ -95,9 +109,9 @@ async def press_all(press: Press, gate: Gate, **more: Any) -> Interval:
             await asyncio.sleep(0.001)
         until_ns = now_ns() + NS_PER_S
         await slots.drain(until_ns)
-        if slots.stages.tier is not None:
-            await slots.stages.tier.settle(until_ns)
-            slots.stages.tier.close()
+        for found in slots.tiers.values():
+            await found.settle(until_ns)
+            found.close()
         await slots.stop(PATIENCE_S)
         return slots.recorder.flush(0, None, slots.given_up_ns, Health())
 
@@ -286,33 +300,99 @@ def test_given_up() -> None:
     assert (found.started, found.in_flight, found.completed, found.failed) == (3, 3, 0, 0)
 
 
-def test_no_words_left() -> None:
-    """When the table runs out, the iterations end, each word pressed once."""
-    seen: list[int] = []
+NOT_AT_RANDOM = {
+    "sequential": list(range(40)) * 2,
+    "shuffle": None,
+    "partitioned": list(range(40)) * 2,
+    "once": list(range(40)),
+}
 
-    class Once(Press):
+
+@pytest.mark.parametrize("tier", [False, True], ids=["in line", "in the tier"])
+@pytest.mark.parametrize("draw", NOT_AT_RANDOM)
+def test_words_in_their_order(draw: Any, *, tier: bool) -> None:
+    """However they are drawn, words are pressed in that order, also where they were made ready before."""
+    seen: list[int] = []
+    n_ends = 0
+
+    class Noted(Press):
         def prepare(self, word: int) -> int:
             return word
 
         async def press(self, word: int) -> None:
             seen.append(word)
 
-    async def main() -> Interval:
-        press, words = Once(), list(range(40))
-        async with made(press, words=words) as slots:
-            numbers = iter([*range(40), -1])
-            assert slots.recorder.cpu is not None
-            tier = Tier(asyncio.get_running_loop(), [], slots.recorder.cpu, lambda: next(numbers), 3)
-            tier._dispatcher = cast("Any", InLine(tier, press, words))
-            slots.attach(tier)
-            await slots.start()
-            slots.open()
-            slots.follow(OpenGate(None))
-            while slots.gate.due_ns != NEVER_NS or slots.running_since_ns():
-                await asyncio.sleep(0.001)
-            await slots.drain(now_ns() + NS_PER_S)
-            return slots.recorder.flush(0, None, slots.given_up_ns, Health())
+    def ran_out() -> None:
+        nonlocal n_ends
+        n_ends += 1
 
-    found = uvloop.run(main())
-    assert seen == list(range(40))
-    assert found.completed == 40
+    gate = OpenGate(None if draw == "once" else 80)
+    found = pressed(Noted(), gate, words=list(range(40)), tier=tier, policy=Policy(draw), n_slots=1, ran_out=ran_out)
+    if draw == "shuffle":
+        assert sorted(seen[:40]) == sorted(seen[40:]) == list(range(40)) != seen[:40]
+    else:
+        assert seen == NOT_AT_RANDOM[draw]
+    assert found.completed == len(seen)
+    assert bool(n_ends) == (draw == "once")
+
+
+@pytest.mark.parametrize("tier", [False, True], ids=["in line", "in the tier"])
+def test_each_slot_its_own_word(*, tier: bool) -> None:
+    """With prepare() too, word i is that of slot i, and each is prepared anew for each iteration."""
+    seen: set[tuple[int, int]] = set()
+
+    class Mine(Press):
+        def prepare(self, word: int) -> int:
+            return 10 * word
+
+        async def press(self, word: int) -> None:
+            seen.add((self.slot, word))
+            await asyncio.sleep(0)
+
+    found = pressed(Mine(), OpenGate(60), words=[0, 1, 2], tier=tier, policy=Policy("per_slot"))
+    assert seen == {(0, 0), (1, 10), (2, 20)}
+    assert found.completed == 60 == found.cpu.prepare.count
+
+
+@pytest.mark.parametrize("tier", [False, True], ids=["in line", "in the tier"])
+def test_words_in_flight_again(*, tier: bool) -> None:
+    """A process that takes another's place has prepared and pressed again what that had in flight, then the rest."""
+    seen: list[int] = []
+
+    class Noted(Press):
+        def prepare(self, word: int) -> int:
+            return word
+
+        async def press(self, word: int) -> None:
+            seen.append(word)
+            await asyncio.sleep(0)
+
+    policy = Policy("once", in_flight="again")
+    supply = Supply(policy, [3], 1)
+    supply.fill(range(20))
+    dead = supply.draw(0)
+    for slot in (0, 1, 2, 0):
+        dead.next(slot)  # slot 0 had word 0 and was done with it
+    found = pressed(Noted(), OpenGate(None), words=list(range(20)), tier=tier, supply=supply)
+    assert sorted(seen) == [1, 2, *range(3, 20)]
+    assert set(seen[:3]) == {1, 2, 3}
+    assert found.completed == 19
+    assert supply.n_left == 0
+    assert supply.told_lost() == []
+
+
+def test_a_word_that_cannot_be_read() -> None:
+    """It fails its own iteration, and the slot goes on."""
+
+    class Words(list[int]):
+        def __getitem__(self, index: Any) -> Any:
+            if index == 1:
+                raise TableChangedError("users.csv", 1, "cut short")
+            return super().__getitem__(index)
+
+    def press(self: Press, word: int) -> None:
+        check(word != 1, "read")
+
+    found = pressed(of(press), OpenGate(6), words=Words([0, 1, 2]), policy=Policy("sequential"))
+    assert (found.completed, found.failed) == (4, 2)
+    assert [kind for kind, _ in found.errors] == ["TableChangedError"]

@@ -31,6 +31,7 @@ from hybridpress.hot import ConnectionBase
 NEVER: Final = 1 << 62  # ns: a deadline that does not come
 MAX_HEAD_BYTES: Final = 256 * 1024
 MAX_INTERIM_REPLIES: Final = 32  # 1xx replies before the real one
+MAX_CHUNKS: Final = 4096  # of a body, each by itself: one of two bytes takes forty
 HEAD_END: Final = b"\r\n\r\n"
 
 Outcome = Head | BaseException | None
@@ -53,6 +54,7 @@ class Connection(ConnectionBase):
         "keep_alive",
         "max_body_bytes",
         "n_interim",
+        "n_joined",
         "on_lost",
         "parser",
         "partial",
@@ -85,7 +87,7 @@ class Connection(ConnectionBase):
         self.partial: Head | None = None  # the head, while the body comes
         self.chunks: list[bytes] = []
         self.body_bytes = 0
-        self.n_interim = 0
+        self.n_interim = self.n_joined = 0
         self.complete = self.surplus = self.chunked = False
         self.keep_alive = False
         self.head: Head
@@ -237,9 +239,17 @@ class Connection(ConnectionBase):
             else:
                 assert self.parser is not None
                 self.parser.feed_data(data)
+                if len(self.chunks) > self.n_joined + MAX_CHUNKS:
+                    self._join()
                 if self.body_bytes > self.max_body_bytes:
                     limit = f"{self.max_body_bytes:,} bytes"
                     raise BodyTooLargeError("the reply's body is over the limit", limit)
+
+    def _join(self) -> None:
+        """Make one piece of the chunks that came since the last time."""
+        first = self.n_joined
+        self.chunks[first:] = [b"".join(self.chunks[first:])]
+        self.n_joined = first + 1
 
     def _parse_head(self, raw: bytes) -> int:
         """The status that *raw* tells; the parser now knows how the body is framed."""
@@ -289,7 +299,7 @@ class Connection(ConnectionBase):
             head.reply_bytes = head.head_bytes + self.body_bytes  # the parser says so
         self.partial = None
         self.chunks = []
-        self.body_bytes = self.n_interim = 0
+        self.body_bytes = self.n_interim = self.n_joined = 0
         self.complete = self.surplus = self.chunked = self.head_only = False
         if not usable:
             self.drop()

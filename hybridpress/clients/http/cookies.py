@@ -12,6 +12,8 @@ from hybridpress.errors import RequestError
 
 _FOREVER: Final = 1 << 62
 _MAX_COOKIES: Final = 300  # a jar that a server could fill would be a leak
+_MAX_BYTES: Final = 4096  # of one cookie, with its attributes
+_MAX_DIGITS: Final = 12  # of a Max-Age: some 30,000 years
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ class CookieJar(MutableMapping[str, str]):
 
 
 def _parse(text: str, origin: Origin, path: str) -> Cookie | None:
+    if len(text) > _MAX_BYTES:
+        return None
     pair, *attributes = text.split(";")
     name, equals, value = (part.strip() for part in pair.partition("="))
     if not equals or not name:
@@ -120,8 +124,8 @@ def _parse(text: str, origin: Origin, path: str) -> Cookie | None:
                 cookie.path = said
             case "secure":
                 cookie.secure = True
-            case "max-age" if said.removeprefix("-").isdecimal():
-                max_age = int(said)
+            case "max-age" if said.isascii() and said.removeprefix("-").isdecimal():
+                max_age = int(said[:_MAX_DIGITS])
             case "expires" if max_age is None:
                 cookie.expires_ns = _expiry_ns(said)
     if max_age is not None:
@@ -140,11 +144,11 @@ def _expiry_ns(date: str) -> int:
 
     try:
         expires = email.utils.parsedate_to_datetime(date.replace("-", " "))
-    except ValueError:
+        if expires.tzinfo is None:
+            expires = expires.replace(tzinfo=dt.UTC)
+        left = expires - dt.datetime.now(dt.UTC)
+    except (ValueError, ArithmeticError, LookupError, TypeError):  # the library's parser trusts what it reads
         return _FOREVER
-    if expires.tzinfo is None:
-        expires = expires.replace(tzinfo=dt.UTC)
-    left = expires - dt.datetime.now(dt.UTC)
     return now_ns() + int(left.total_seconds() * 1e9)
 
 

@@ -205,6 +205,7 @@ async def _try_again(
         and request.method in _IDEMPOTENT
         and isinstance(failure, ConnectionClosedError)
     ):
+        request.route.step.resent()
         return await _connect(request, started_ns)
     raise _reported(request, failure, started_ns, data, connection.bytes_in)
 

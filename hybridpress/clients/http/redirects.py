@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from hybridpress.errors import ProtocolError, RequestError
 
 _OF_A_BODY = {"content-type", "content-encoding", "content-language", "content-location"}
 _OF_A_USER = {"authorization", "cookie"}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _LAWFUL_IN_URL = "%/?:@!$&'()*+,;=~-._[]#"
 
 
@@ -27,14 +29,16 @@ def next_url(url: str, location: str) -> str:
     if location.startswith("//"):
         location = f"{before.origin.scheme}:{location}"
     if not is_absolute(location):
-        scheme, _, _ = location.partition(":")
-        if scheme.isalpha() and location.startswith(f"{scheme}:"):
+        if _SCHEME.match(location):
             raise ProtocolError("the redirect leads to no URL of HTTP", location)
-        return f"{before.origin}{urljoin(before.target, location)}"
+        location = f"{before.origin}{urljoin(before.target, location)}"
     try:
-        parse(location)
+        origin = parse(location).origin
     except RequestError as error:
         raise ProtocolError("the redirect leads to no URL of HTTP", str(error)) from None
+    if origin.unix_path is not None and origin != before.origin:
+        # A server may not lead us to what only this machine can reach.
+        raise ProtocolError("the redirect leads to a Unix socket", location)
     return location
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import httptools
 
-from hybridpress.clients.http.connection import HEAD_END, MAX_HEAD_BYTES
+from hybridpress.clients.http.connection import HEAD_END, MAX_HEAD_BYTES, MAX_INTERIM_REPLIES
 from hybridpress.clients.http.events import Event, EventReader
 from hybridpress.clients.http.response import UNKNOWN, Head, Headers
 from hybridpress.clients.wire import Wire, WirePool, with_facts
@@ -32,11 +32,12 @@ MAX_WAITING_BYTES: Final = 1 << 20
 class StreamWire(Wire):
     """One connection with one reply on it."""
 
-    __slots__ = ("_buffer", "_parser", "complete", "head", "pieces", "waiting_bytes")
+    __slots__ = ("_buffer", "_n_interim", "_parser", "complete", "head", "pieces", "waiting_bytes")
 
     def __init__(self, on_lost: Callable[[Any], None]) -> None:
         super().__init__(on_lost)
-        self._buffer = b""
+        self._buffer = bytearray()
+        self._n_interim = 0
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self.head: Head = UNKNOWN
         self.pieces: deque[bytes] = deque()
@@ -57,6 +58,10 @@ class StreamWire(Wire):
             self._parser = None
             self.fail(ProtocolError("the reply is not lawful HTTP/1", str(error)))
             return
+        except ProtocolError as error:
+            self._parser = None
+            self.fail(error)
+            return
         if self.waiting_bytes > MAX_WAITING_BYTES and self.transport is not None:
             self.transport.pause_reading()
         if self.is_waiting() and (self.pieces or self.complete or self.head is not UNKNOWN):
@@ -65,17 +70,29 @@ class StreamWire(Wire):
     def _take_head(self, data: bytes) -> bytes:
         """What follows the head in *data*; nothing yet if it is not whole."""
         assert self._parser is not None
-        self._buffer += data
-        end = self._buffer.find(HEAD_END) + 4
+        buffer = self._buffer
+        searched = max(0, len(buffer) - 3)
+        buffer += data
+        end = buffer.find(HEAD_END, searched) + 4
+        if not buffer.startswith(b"HTTP/1."[: len(buffer)]):
+            raise ProtocolError("the reply does not begin with HTTP/1", repr(bytes(buffer[:32])))
+        if end > MAX_HEAD_BYTES or (end < 4 and len(buffer) > MAX_HEAD_BYTES):
+            raise ProtocolError(f"the head of the reply is over {MAX_HEAD_BYTES // 1024} KiB")
         if end < 4:
-            if len(self._buffer) > MAX_HEAD_BYTES or not self._buffer.startswith(b"HTTP/1."[: len(self._buffer)]):
-                raise httptools.HttpParserError(f"it begins with {self._buffer[:16]!r}")
+            if b"\n\n" in buffer:
+                raise ProtocolError("the reply is not lawful HTTP/1", "its lines end without CR")
             return b""
-        raw, rest = self._buffer[:end], self._buffer[end:]
-        self._buffer = b""
-        self._parser.feed_data(raw)
+        raw, rest = bytes(buffer[:end]), bytes(buffer[end:])
+        self._buffer = bytearray()
+        try:
+            self._parser.feed_data(raw)
+        except httptools.HttpParserUpgrade:
+            raise ProtocolError("the server switches to another protocol, which nobody asked for") from None
         status = self._parser.get_status_code()
         if status < 200:  # an interim reply: the real one follows
+            self._n_interim += 1
+            if status < 100 or self._n_interim > MAX_INTERIM_REPLIES:
+                raise ProtocolError("too many 1xx replies" if status >= 100 else f"status {status} is none")
             self._parser = httptools.HttpResponseParser(self)
             self.complete = False
             return rest
@@ -174,7 +191,7 @@ class HttpStream:
         while not self._ready:
             piece = wire.take()
             if piece is not None:
-                self._ready.extend([piece] if self._reader is None else self._reader.feed(piece))
+                self._ready.extend([piece] if self._reader is None else self._events(piece))
             elif wire.complete:
                 self.leave()
                 raise StopAsyncIteration
@@ -184,6 +201,15 @@ class HttpStream:
         self._each.done(max(0, now - self._last_ns), 0, 0)
         self._last_ns = now
         return self._ready.popleft()
+
+    def _events(self, piece: bytes) -> list[Event]:
+        assert self._reader is not None
+        assert self._wire is not None
+        try:
+            return self._reader.feed(piece)
+        except ClientError as error:
+            self._wire.drop()
+            raise self._failed(error, self._wire.bytes_in) from None
 
     def leave(self) -> None:
         """Read no more of it. Leaving the loop does it too."""
@@ -219,7 +245,7 @@ class HttpStream:
             raise StatusError(f"{request.name}: status {wire.head.status} {wire.head.reason}".rstrip())
         self._first.done(duration_ns, 0, 0)
         if wire.head.headers.get("content-type", "").partition(";")[0].strip().lower() == "text/event-stream":
-            self._reader = EventReader()
+            self._reader = EventReader(self._engine.settings.max_body_bytes)
 
     def _engine_pool(self) -> WirePool[StreamWire]:
         engine, pool = self._engine, self._request.route.pool

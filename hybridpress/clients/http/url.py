@@ -86,7 +86,7 @@ def parse(url: str) -> Url:
 
 
 def _host_and_port(hostport: str, url: str) -> tuple[str, int | None]:
-    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%25[\w.~-]+|%[\w.~-]+)?)\]|([^:\[\]]+))(?::(\d*))?", hostport)
+    match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+(?:%25[\w.~-]+|%[\w.~-]+)?)\]|([^:\[\]]+))(?::(\d{0,9}))?", hostport)
     if match is None:
         raise RequestError(f"URL has no valid host: {url!r}")
     host = (match[1] or unquote(match[2])).replace("%25", "%")

@@ -168,6 +168,9 @@ class _Noted:
 
     failed = done
 
+    def resent(self) -> None:
+        """Never: calls are POST requests."""
+
     def fail(self, error: Exception) -> None:
         self.refusal = error
 

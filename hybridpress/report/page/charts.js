@@ -42,6 +42,7 @@
     return chart;
   };
 
+  const MOST_KINDS = 5;
   const isAnyAboveZero = (list) => (list ?? []).some((value) => value > 0);
 
   /** Iterations planned, started and completed a second. */
@@ -78,7 +79,10 @@
         }
       });
       const sum = (list) => list.reduce((all, value) => all + value, 0);
-      const found = [...kinds].sort((a, b) => sum(b[1]) - sum(a[1])).map(([kind, y], k) => ({ label: kind, y, colour: [1, 4, 3, 6, 0, 2, 7][k % 7], style: "bar" }));
+      const byCount = [...kinds].sort((a, b) => sum(b[1]) - sum(a[1]));
+      const rest = byCount.splice(MOST_KINDS);
+      if (rest.length) byCount.push([`${rest.length} other kinds`, x.map((_, k) => rest.reduce((all, [, y]) => all + y[k], 0))]);
+      const found = byCount.map(([kind, y], k) => ({ label: kind, y, colour: [1, 4, 3, 6, 0, 2, 7][k % 7], style: "bar" }));
       if (isAnyAboveZero(seconds.failed)) {
         found.push({ label: "failed iterations", y: seconds.failed, colour: found.length ? 5 : 1, style: found.length ? "line" : "bar" });
       }

@@ -25,11 +25,11 @@
       { key: "target", label: "planned", kind: "count" },
       { key: "completed", label: "completed", kind: "count" },
       { key: "failed_pct", label: "failed", kind: "percent", bad: "bad" },
-      ...hp.times,
-      { key: "duration_s", label: "lasted, s", kind: "count" },
-      { key: "started_at", label: "began", kind: "text" },
+      ...hp.times.filter(({ key }) => !["p95", "mean"].includes(key)),
+      { key: "lasted", label: "lasted", kind: "text" },
+      { key: "began", label: "began", kind: "text" },
     ],
-    rows: data.runs.map(({ row }) => row),
+    rows: data.runs.map(({ row }) => ({ ...row, lasted: hp.span(row.duration_s), began: hp.when(row.started_at) })),
   });
 
   const curves = hp.section(main, "percentiles", "Response time by percentile");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,7 @@ def seconds_of(result: Result) -> dict[str, list[Any]]:
     their mean, percentiles those of all their iterations. In the seconds after the load, in which the last replies
     come, nothing is planned or started, and the generator has nothing to do.
     """
-    each = each_of(result.intervals)
-    groups = [result.intervals[k : k + each] for k in range(0, len(result.intervals), each)]
+    groups = _groups(result.intervals, each_of(result.intervals))
     names = ("at_s", *_RATES, "target_qps", "in_flight", "mean_ms", *_PERCENTILES, *_WORST)
     points = [_cut(_point(group), result.duration_s) for group in groups]
     found: dict[str, list[Any]] = {name: [_rounded(point.get(name)) for point in points] for name in names}
@@ -62,18 +62,20 @@ def _cut(point: dict[str, Any], load_s: float) -> dict[str, Any]:
 
 def _point(group: Sequence[IntervalResult]) -> dict[str, Any]:
     first, last = group[0], group[-1]
+    span_s = sum(second.length_s for second in group)
     point: dict[str, Any] = {"at_s": first.at_s, "target_qps": last.target_qps, "in_flight": last.in_flight}
     if len(group) == 1:
-        for name in (*_RATES, "mean_ms", *_PERCENTILES, *_WORST, "errors"):
-            point[name] = getattr(first, name)
+        point |= {name: getattr(first, name) for name in ("mean_ms", *_PERCENTILES, *_WORST)}
+        point |= {name: getattr(first, name) / span_s if span_s > 1 else getattr(first, name) for name in _RATES}
+        point["errors"] = {kind: n / span_s if span_s > 1 else n for kind, n in first.errors.items()}
         return point
     errors: dict[str, float] = {}
     for second in group:
         for kind, count in second.errors.items():
-            errors[kind] = errors.get(kind, 0) + count / len(group)
+            errors[kind] = errors.get(kind, 0) + count / span_s
     point["errors"] = {kind: _rounded(rate) for kind, rate in errors.items()}
     for name in _RATES:
-        point[name] = sum(getattr(second, name) for second in group) / len(group)
+        point[name] = sum(getattr(second, name) for second in group) / span_s
     for name in _WORST:
         point[name] = max((value for second in group if (value := getattr(second, name)) is not None), default=None)
     targets = [second.target_qps for second in group if second.target_qps is not None]
@@ -96,15 +98,24 @@ def _merged(group: Sequence[IntervalResult]) -> Histogram:
 
 def each_of(intervals: Sequence[IntervalResult]) -> int:
     """How many seconds are one point on the page."""
-    return max(math.ceil(len(intervals) / MOST_SECONDS), 1)
+    return max(math.ceil(_n_seconds(intervals) / MOST_SECONDS), 1)
+
+
+def _n_seconds(intervals: Sequence[IntervalResult]) -> int:
+    return intervals[-1].at_s + intervals[-1].length_s if intervals else 0
+
+
+def _groups(intervals: Sequence[IntervalResult], each_s: int) -> list[list[IntervalResult]]:
+    """Those that begin in the same span of *each_s*."""
+    return [list(group) for _, group in groupby(intervals, key=lambda second: second.at_s // each_s)]
 
 
 def heat_of(intervals: Sequence[IntervalResult]) -> dict[str, Any] | None:
     """Where the response times of each second lay, for the heat map. None: the intervals have no histograms."""
     if all(second.histogram is None for second in intervals):
         return None
-    each = max(math.ceil(len(intervals) / MOST_COLUMNS), 1)
-    groups = [intervals[k : k + each] for k in range(0, len(intervals), each)]
+    each = max(math.ceil(_n_seconds(intervals) / MOST_COLUMNS), 1)
+    groups = _groups(intervals, each)
     return {
         "x": [group[0].at_s for group in groups],
         "bins": [heat_bins(_merged(group)) for group in groups],

@@ -144,6 +144,7 @@
     #waits = false;
     #at = null;
     #drag = null;
+    #isOurs = false; // whether the cursor is over this chart, and not another of the group
 
     #build(host) {
       const { title, note, y } = this.options;
@@ -372,7 +373,10 @@
 
     #cursorTo(x) {
       this.group.cursor = x;
-      for (const frame of this.group.frames) frame.#drawCursor(frame === this);
+      for (const frame of this.group.frames) {
+        frame.#isOurs = frame === this;
+        frame.#drawCursor();
+      }
     }
 
     #drawDrag(px) {
@@ -383,7 +387,7 @@
       );
     }
 
-    #drawCursor(isOurs = false) {
+    #drawCursor() {
       this.tip.hidden = true;
       if (!this.#at || !this.cursorLayer) return;
       this.cursorLayer.replaceChildren();
@@ -393,7 +397,7 @@
       if (found === null) return;
       const place = this.#at.x(found.x);
       this.cursorLayer.append(hp.svg("line", { x1: place, x2: place, y1: this.#at.top, y2: this.#at.bottom, class: "hp-cursor" }));
-      if (!isOurs) return;
+      if (!this.#isOurs) return;
       const lines = found.lines.map((line) =>
         hp.element("div", {}, hp.element("i", { className: `hp-dot hp-c${(line.colour ?? 0) % COLOURS}` }), hp.element("span", { textContent: line.label }), hp.element("b", { textContent: line.text })),
       );

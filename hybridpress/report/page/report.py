@@ -7,7 +7,9 @@ from typing import Any
 
 from hybridpress.config import GROUPS, knobs_of
 from hybridpress.config.secrets import masked, masked_url
+from hybridpress.errors import UsageError
 from hybridpress.metrics.result import CpuTierResult, Result
+from hybridpress.metrics.thresholds import parse_threshold
 from hybridpress.report.page.data import (
     curves_of,
     each_of,
@@ -94,8 +96,19 @@ def _data(result: Result) -> dict[str, Any]:
 
 def _thresholds(result: Result) -> Iterator[dict[str, Any]]:
     for threshold in result.thresholds:
-        told = "not measured" if threshold.value is None else format_count(round(threshold.value, 3))
-        yield {"expression": threshold.expression, "told": told, "passed": threshold.passed}
+        yield {
+            "expression": threshold.expression,
+            "told": _measured(threshold.expression, threshold.value),
+            "passed": threshold.passed,
+        }
+
+
+def _measured(expression: str, value: float | None) -> str:
+    """What was found for a threshold, with its unit."""
+    try:
+        return parse_threshold(expression).told(value)
+    except UsageError:  # of a result that another version wrote
+        return "not measured" if value is None else format_count(round(value, 3))
 
 
 def _steps(result: Result) -> Iterator[dict[str, Any]]:
@@ -194,5 +207,6 @@ def _settings(result: Result) -> list[dict[str, Any]]:
     rest = [name for name in settings if name not in known]
     if rest:
         groups.append({"title": "Others", "rows": [(name, told_setting(name, settings[name])) for name in rest]})
-    groups.append({"title": "Versions", "rows": [("hybridpress", result.version), ("result", result.schema)]})
+    versions = [("hybridpress", result.version), *result.versions.items(), ("form of the result", result.schema)]
+    groups.append({"title": "Versions", "rows": versions})
     return groups

@@ -244,7 +244,7 @@
         if (right < at.left || left > at.left + at.width) continue;
         for (const [bin, count] of bins) {
           const [top, base] = [at.y(this.#edge(bin + 1)), at.y(this.#edge(bin))];
-          paths[this.#level(count)] += `M${round(left)} ${round(base)}V${round(top)}H${round(right + 0.3)}V${round(base)}Z`;
+          paths[this.#level(count)] += `M${round(left)} ${round(base + 0.4)}V${round(top)}H${round(right + 0.3)}V${round(base + 0.4)}Z`;
         }
       }
       paths.forEach((d, level) => layer.append(hp.svg("path", { d, class: `hp-heat-${level}` })));

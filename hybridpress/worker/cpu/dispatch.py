@@ -49,6 +49,8 @@ class Batch:
     first: int = 0
     n_deaths: int = 0
     n_bytes: int = 0
+    asked_by: list[asyncio.Future[Any]] | None = None
+    """Who waits for which of these words, where they were asked for by number."""
 
     def __len__(self) -> int:
         return len(self.numbers if self.numbers is not None else self.items or ())
@@ -66,16 +68,17 @@ class Batch:
     def split(self) -> list[Batch]:
         """The same in batches of one."""
         if self.numbers is not None:
+            askers = self.asked_by or []
             return [
-                Batch(array("q", [number]), None, first, self.n_deaths)
-                for first, number in enumerate(self.numbers, self.first)
+                Batch(array("q", [number]), None, self.first + k, self.n_deaths, asked_by=askers[k : k + 1] or None)
+                for k, number in enumerate(self.numbers)
             ]
         return [Batch(None, [item], self.first, self.n_deaths) for item in self.items or []]
 
 
 class Dispatcher:
-    """*next_batch* is asked for work while a CPU worker has time for it. Each batch comes back once, by *answered* or
-    by *given_up*, be it in parts.
+    """*next_batch* is asked for work on press number *kind* while a CPU worker has time for it. Each batch comes back
+    once, by *answered* or by *given_up*, be it in parts.
     """
 
     def __init__(
@@ -85,11 +88,12 @@ class Dispatcher:
         next_batch: Callable[[], Batch | None],
         answered: Callable[[Batch, Prepared | Verified, int], None],
         given_up: Callable[[Batch, Error], None],
+        kind: int = 0,
     ) -> None:
         self._next_batch = next_batch
         self._answered = answered
         self._given_up = given_up
-        self._links = [Link(loop, door, self._heard, self._lost) for door in doors]
+        self._links = [Link(loop, door, kind, self._heard, self._lost) for door in doors]
         self._loads = dict.fromkeys(self._links, 0)
         """How many batches each CPU worker has of ours."""
         self._out: dict[int, tuple[Link, Batch]] = {}

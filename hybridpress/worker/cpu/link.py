@@ -13,19 +13,21 @@ _READ_BYTES = 256 * 1024
 
 
 class Link:
-    """Calls *heard* with the body of each frame that comes, and *lost* when the CPU worker is gone; it may then be
-    opened again.
+    """For work on press number *kind*. Calls *heard* with the body of each frame that comes, and *lost* when the CPU
+    worker is gone; it may then be opened again.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         door: Door,
+        kind: int,
         heard: Callable[[Link, bytes], None],
         lost: Callable[[Link], None],
     ) -> None:
         self._loop = loop
         self._door = door
+        self._kind = kind
         self._heard = heard
         self._lost = lost
         self._socket: socket.socket | None = None
@@ -44,7 +46,7 @@ class Link:
         """
         self._frames = Frames()
         self._unsent.clear()
-        self._socket = self._door.come_in()
+        self._socket = self._door.come_in(self._kind)
         self._socket.setblocking(False)
         self._loop.add_reader(self._socket.fileno(), self._read)
 

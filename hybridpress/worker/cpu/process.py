@@ -11,6 +11,8 @@ import os
 import selectors
 import signal
 import socket
+import struct
+from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
@@ -21,6 +23,7 @@ from hybridpress.worker.cpu.batch import Bench
 NICENESS = 10
 """So much CPU workers give way: a batch may wait for some ms, a loop may not."""
 _LOOK_EVERY_S = 1.0
+_KIND = struct.Struct("!I")
 
 
 class Door:
@@ -33,8 +36,9 @@ class Door:
         """Readable when somebody waits at the door."""
         return self._inside.fileno()
 
-    def come_in(self) -> socket.socket:
-        """The caller's end of a new connection to the CPU worker, or to the one who comes after it.
+    def come_in(self, kind: int) -> socket.socket:
+        """The caller's end of a new connection to the CPU worker, or to the one who comes after it: for work on the
+        press number *kind*.
 
         Raises:
             OSError: it cannot be opened.
@@ -42,16 +46,18 @@ class Door:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                socket.send_fds(self._outside, [b"+"], [theirs.fileno()])
+                socket.send_fds(self._outside, [_KIND.pack(kind)], [theirs.fileno()])
         except OSError:
             ours.close()
             raise
         return ours
 
-    def open(self) -> Connection | None:
-        """The CPU worker's end of the next connection that waits at the door; None: none will come any more."""
-        _, fds, _, _ = socket.recv_fds(self._inside, 1, 1)
-        return Connection(fds[0]) if fds else None
+    def open(self) -> tuple[Connection, int] | None:
+        """The CPU worker's end of the next connection that waits at the door, and the number of the press that it is
+        for; None: none will come any more.
+        """
+        said, fds, _, _ = socket.recv_fds(self._inside, _KIND.size, 1)
+        return (Connection(fds[0]), _KIND.unpack(said)[0]) if fds else None
 
     def leave(self) -> None:
         """Close this process's side of those who come in."""
@@ -62,8 +68,10 @@ class Door:
         self._inside.close()
 
 
-def be_cpu_worker(press: Press, words: Table, door: Door) -> None:
-    """Do what comes in by *door*, until the parent is gone or ends this process. In a fresh process."""
+def be_cpu_worker(work: Sequence[tuple[Press, Table]], door: Door) -> None:
+    """Do what comes in by *door*, until the parent is gone or ends this process. In a fresh process. *work*: the
+    presses of the run, by their numbers, each with its words.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with suppress(OSError):
@@ -74,9 +82,10 @@ def be_cpu_worker(press: Press, words: Table, door: Door) -> None:
         while os.getppid() == parent_pid:
             for key, _ in selector.select(_LOOK_EVERY_S):
                 if key.fileobj is door:
-                    if (connection := door.open()) is None:
+                    if (come := door.open()) is None:
                         return
-                    selector.register(connection, selectors.EVENT_READ, Bench(press, words))
+                    connection, kind = come
+                    selector.register(connection, selectors.EVENT_READ, Bench(*work[kind]))
                 elif not _serve(key.fileobj, key.data):  # type: ignore[arg-type]  # all but the door are connections
                     selector.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]  # as above

@@ -17,6 +17,7 @@ from hybridpress.clock import now_ns
 from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.units import NEVER_NS, NS_PER_MS, NS_PER_S
 from hybridpress.worker.cpu.batch import Prepared, Unprepared, Verified
+from hybridpress.worker.cpu.cost import Cost
 from hybridpress.worker.cpu.dispatch import Batch, Dispatcher, Item
 from hybridpress.worker.cpu.process import Door
 from hybridpress.worker.cpu.stock import PLENTY, StockedGate
@@ -27,68 +28,19 @@ AHEAD_NS = 250 * NS_PER_MS
 """Words are made ready so long before they are due: enough to ride out a pause of a CPU worker, and no more, for words
 may grow stale (a signature with a time in it).
 """
-MAX_ITEMS = 4096
-"""Most words that are ready or on their way, and most replies that wait, in one load worker."""
-MAX_BYTES = 64 * 2**20
-"""The same in bytes, as far as the sizes seen so far tell."""
-BATCH_NS = 4 * NS_PER_MS
-"""A batch is as much work as this: what is wanted soon waits no longer, and a hand-over is little of it."""
-MAX_BATCH = 256
-MAX_BATCH_BYTES = 2**20
 BACKLOG_NS = 500 * NS_PER_MS
 """Replies that wait are no more than so much work: what verify() finds is told soon after the iteration ended."""
-FIRST_BATCH = 4
-FIRST_ITEMS = 64
-"""Items of a batch, and of all there may be at a time, while nothing is known of what they take."""
 TICK_S = 0.1
 NO_WORDS_LEFT = -1
 """What the draw gives when the table has no more words."""
-
-
-class Cost:
-    """What one kind of item takes: time and bytes, by the last few batches."""
-
-    __slots__ = ("_item_bytes", "_item_ns")
-
-    def __init__(self) -> None:
-        self._item_ns = 0.0
-        self._item_bytes = 0.0
-
-    def saw(self, n_items: int, duration_ns: int, n_bytes: int) -> None:
-        """One batch more."""
-        weight = 0.2 if self._item_ns else 1.0
-        self._item_ns += weight * (max(duration_ns / n_items, 1.0) - self._item_ns)
-        # Sizes grow at once and shrink slowly: they bound memory.
-        size = n_bytes / n_items
-        self._item_bytes = max(size, self._item_bytes + weight * (size - self._item_bytes))
-
-    @property
-    def batch(self) -> int:
-        """How many items make a batch."""
-        if not self._item_ns:
-            return FIRST_BATCH
-        n_items = min(BATCH_NS / self._item_ns, MAX_BATCH, MAX_BATCH_BYTES / max(self._item_bytes, 1.0))
-        return max(int(n_items), 1)
-
-    @property
-    def limit(self) -> int:
-        """How many items there may be at a time."""
-        if not self._item_ns:
-            return FIRST_ITEMS
-        return max(int(min(MAX_ITEMS, MAX_BYTES / max(self._item_bytes, 1.0))), 1)
-
-    def limit_within(self, work_ns: int) -> int:
-        """The same, for what is to be worked off within *work_ns* by one CPU worker."""
-        if not self._item_ns:
-            return FIRST_ITEMS
-        return min(self.limit, max(int(work_ns / self._item_ns), 2 * self.batch))
 
 
 class Tier:
     """One load worker's part of the tier. On its loop alone; `open` first, `close` last.
 
     *draw* gives the numbers of words in their order, without end or until `NO_WORDS_LEFT`; None where nothing is
-    prepared. *n_slots* are this worker's.
+    prepared ahead. *began* hears of each such word which slot has it now. *n_slots* are this worker's that it is for,
+    *kind* the number of its press in the run.
     """
 
     def __init__(
@@ -98,18 +50,25 @@ class Tier:
         recorder: CpuRecorder,
         draw: Callable[[], int] | None,
         n_slots: int,
+        began: Callable[[int], Any] | None = None,
+        kind: int = 0,
     ) -> None:
         self._loop = loop
         self._recorder = recorder
         self._draw = draw
         self._n_slots = n_slots
-        self._dispatcher = Dispatcher(loop, doors, self._next_batch, self._answered, self._give_up)
+        self._began = began or _nobody_counts
+        self._dispatcher = Dispatcher(loop, doors, self._next_batch, self._answered, self._give_up, kind)
         self._preparing, self._verifying = Cost(), Cost()
         self._ready: deque[tuple[int, Any]] = deque()
         self._early: dict[int, tuple[Sequence[int], Sequence[Any]]] = {}
         """Words that came back before others that were drawn before them, by the place of the first."""
         self._n_drawn = self._n_in_order = 0
         self._n_preparing = 0
+        self._waiting: deque[tuple[asyncio.Future[tuple[int, Any] | None], int]] = deque()
+        """Iterations that have begun and wait for a word of the stock, each with its slot."""
+        self._asked: deque[tuple[int, asyncio.Future[Any]]] = deque()
+        """Numbers of words that an iteration asked for."""
         self._backlog: deque[Item] = deque()
         self._n_verifying = 0
         self._n_given = 0
@@ -125,6 +84,8 @@ class Tier:
         self.gate = StockedGate(ClosedGate(), self._restock, PLENTY if draw is None else 0)
         self.refilled: Callable[[], None] = _nobody_waits
         """Called when iterations may begin that could not, for want of words or of room for replies."""
+        self.ran_out: Callable[[], None] = _nobody_waits
+        """Called when there is no more word for an iteration that is still to begin."""
         self.noted: Callable[[Notes, list[Error]], None] = _nobody_reads
         """Takes what verify() noted."""
         self.failed_late: Callable[[int], None] = _nobody_counts
@@ -175,9 +136,45 @@ class Tier:
         self._restock()
         return self.gate
 
-    def pop(self) -> tuple[int, Any]:
+    def pop(self, slot: int = 0) -> tuple[int, Any]:
         """The next word that is ready, with its number: one for each iteration that the gate let begin."""
+        self._began(slot)
         return self._ready.popleft()
+
+    # as slots see it that begin iterations by another gate
+
+    def foresee(self, gate: Gate) -> None:
+        """Have words ready for what *gate* lets begin; `take` and `wait` give them."""
+        self.gate.inner = gate
+        self._restock()
+
+    def take(self, slot: int) -> tuple[int, Any] | None:
+        """The next word that is ready, and its number; None: there is none yet, or no room for its reply."""
+        gate = self.gate
+        if self._waiting or gate.n_free <= 0 or gate.is_clogged:
+            return None
+        gate.take()
+        return self.pop(slot)
+
+    def wait(self, slot: int) -> asyncio.Future[tuple[int, Any] | None]:
+        """The same, as soon as it is there; None then: there are no more words."""
+        waiter: asyncio.Future[tuple[int, Any] | None] = self._loop.create_future()
+        self._waiting.append((waiter, slot))
+        self._restock()
+        return waiter
+
+    def ask(self, number: int) -> asyncio.Future[Any]:
+        """Word *number*, prepared, as soon as it can be."""
+        waiter: asyncio.Future[Any] = self._loop.create_future()
+        self._asked.append((number, waiter))
+        self._dispatcher.dispatch()
+        return waiter
+
+    def put_back(self) -> None:
+        """An iteration that the gate let begin has a word that it asked for, and leaves the stock's to another."""
+        self.gate.n_free += 1
+
+    # what it hands over
 
     def hand_over(self, number: int, reply: Any, *, has_failed: bool) -> None:
         """Have *reply* verified, with word *number*; *has_failed*: the iteration is counted as failed already."""
@@ -223,7 +220,14 @@ class Tier:
     def _restock(self) -> None:
         self._dispatcher.dispatch()
         if self._has_run_out and self._draw is not None and not self.gate.n_free and not self._n_preparing:
-            self.gate.inner = ClosedGate(is_over=True)
+            was_over, self.gate.inner = self.gate.inner.is_over, ClosedGate(is_over=True)
+            has_waiting = bool(self._waiting)
+            while self._waiting:
+                waiter, _ = self._waiting.popleft()
+                if not waiter.done():
+                    waiter.set_result(None)
+            if has_waiting or not was_over:
+                self.ran_out()
         self._mark()
 
     def _mark(self) -> None:
@@ -233,21 +237,23 @@ class Tier:
 
     def _n_wanted(self) -> int:
         """How many words should be ready or on their way."""
-        gate = self.gate.inner
-        if self._is_ending or self._draw is None:
+        gate, n_waiting = self.gate.inner, len(self._waiting)
+        if self._draw is None:
             return 0
+        if self._is_ending or (gate.due_ns == NEVER_NS and not isinstance(gate, ClosedGate)):
+            return n_waiting
         if isinstance(gate, ClosedGate):
             n_wanted = self._n_first
-        elif gate.due_ns == NEVER_NS:
-            return 0
         elif gate.due_ns:
             n_wanted = max(gate.n_due(now_ns() + AHEAD_NS), 1)
         else:  # unpaced
             n_wanted = self._n_slots + int(self._n_taken_a_tick * AHEAD_NS / (TICK_S * NS_PER_S))
-        return min(n_wanted, self._preparing.limit)
+        return min(n_wanted + n_waiting, self._preparing.limit)
 
     def _next_batch(self) -> Batch | None:
         """Words first, for iterations wait for them; but replies before they clog the gate."""
+        if self._asked:
+            return self._take_asked()
         if self._backlog and 2 * self._n_unverified > self._most_unverified:
             return self._take_replies()
         n_wanted = self._n_last_wanted = self._n_wanted()
@@ -272,6 +278,10 @@ class Tier:
         self._n_drawn += len(numbers)
         return Batch(numbers, first=self._n_drawn - len(numbers))
 
+    def _take_asked(self) -> Batch:
+        asked = [self._asked.popleft() for _ in range(min(len(self._asked), self._preparing.batch))]
+        return Batch(array("q", [number for number, _ in asked]), asked_by=[waiter for _, waiter in asked])
+
     def _take_replies(self) -> Batch:
         first = self._n_given - len(self._backlog)
         n_items = min(len(self._backlog), self._verifying.batch)
@@ -286,7 +296,7 @@ class Tier:
             assert batch.numbers is not None
             self._preparing.saw(len(batch), duration_ns, n_bytes)
             self._recorder.prepare_ns.extend(answer.durations_ns)
-            self._put(batch.first, batch.numbers, answer.words)
+            self._put(batch, batch.numbers, answer.words)
         else:
             self._verifying.saw(len(batch), duration_ns, batch.n_bytes)
             self._recorder.verify_ns.extend(answer.durations_ns)
@@ -294,15 +304,22 @@ class Tier:
 
     def _give_up(self, batch: Batch, error: Error) -> None:
         if batch.numbers is not None:
-            self._put(batch.first, batch.numbers, [Unprepared(error)] * len(batch))
+            self._put(batch, batch.numbers, [Unprepared(error)] * len(batch))
         else:
             n_newly_failed = sum(not has_failed for _, _, has_failed in batch.items or ())
             self._verified(len(batch), len(batch), n_newly_failed, Notes(), [error] * len(batch))
 
-    def _put(self, first: int, numbers: Sequence[int], words: Sequence[Any]) -> None:
-        """Put words into the stock, with those that waited for them: the order is the one in which they were drawn."""
+    def _put(self, batch: Batch, numbers: Sequence[int], words: Sequence[Any]) -> None:
+        """Give words to those who asked for them, or put them into the stock, with those that waited for them: the
+        order is the one in which they were drawn.
+        """
+        if batch.asked_by is not None:
+            for waiter, word in zip(batch.asked_by, words, strict=True):
+                if not waiter.done():
+                    waiter.set_result(word)
+            return
         was_starved = self.gate.is_starved
-        self._early[first] = numbers, words
+        self._early[batch.first] = numbers, words
         while (found := self._early.pop(self._n_in_order, None)) is not None:
             self._ready.extend(zip(*found, strict=True))
             n_words = len(found[0])
@@ -325,6 +342,12 @@ class Tier:
     def _let_begin(self, *, was_starved: bool) -> None:
         """The stock has changed: let begin what may begin now, and count what had waited for it."""
         gate = self.gate
+        while self._waiting and gate.n_free > 0 and not gate.is_clogged:
+            waiter, slot = self._waiting.popleft()
+            if not waiter.done():  # given up meanwhile
+                gate.take()
+                waiter.set_result(self.pop(slot))
+                self._recorder.n_waits += 1
         if was_starved and not gate.is_starved:
             n_before = gate.n_taken
             self.refilled()

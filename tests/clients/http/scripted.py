@@ -29,6 +29,7 @@ class Counted:
 
     def __init__(self) -> None:
         self.broken: list[tuple[int, int, int]] = []
+        self.n_resent = 0
         self.answered: list[tuple[int, int, int]] = []
         """Duration, bytes out and bytes in of each exchange that was answered."""
 
@@ -37,6 +38,9 @@ class Counted:
 
     def failed(self, duration_ns: int, bytes_out: int, bytes_in: int) -> None:
         self.broken.append((duration_ns, bytes_out, bytes_in))
+
+    def resent(self) -> None:
+        self.n_resent += 1
 
     @property
     def outcome(self) -> tuple[int, int]:

@@ -193,6 +193,7 @@ def test_a_connection_closed_while_idle_is_replaced(how: str) -> None:
             assert (await http.get("/")).body == b"ok"
             assert (server.n_connections, len(server.requests)) == (2, 3)
             assert trace.outcomes == {"GET /": (2, 0)}
+            assert trace.steps["GET /"].n_resent == 1
 
     run(test())
 

@@ -32,7 +32,7 @@ FOUND = [Event("one"), Event("Zürich\ntwo", "tick", "7", 9), Event("", "message
 def test_events_in_pieces(cuts: list[int]) -> None:
     """However the body is cut, the same events come of it."""
     places = [0, *sorted(set(cuts)), len(BODY)]
-    reader = EventReader()
+    reader = EventReader(1000)
     found = [event for a, b in itertools.pairwise(places) for event in reader.feed(BODY[a:b])]
     assert found == FOUND
 
@@ -110,7 +110,7 @@ def test_more_than_is_taken() -> None:
         (b"", "wait", RequestTimeoutError, r"waiting for the reply: .* 0\.1 s were given"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "close", ConnectionClosedError, "reply was complete"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "wait", RequestTimeoutError, "timed out"),
-        (b"SSH-2.0-OpenSSH_9\r\n", "wait", ProtocolError, "not lawful HTTP/1"),
+        (b"SSH-2.0-OpenSSH_9\r\n", "wait", ProtocolError, "does not begin with HTTP/1"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "wait", ProtocolError, "not lawful HTTP/1"),
     ],
 )

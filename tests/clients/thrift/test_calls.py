@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from hybridpress.errors import (
 )
 from tests.clients.http.scripted import Remembering, Talk, answering, in_turn, serving
 from tests.clients.thrift.apache import IDL
+from tests.support.descriptors import down_to, n_sockets
 from tests.support.ports import free_port
 
 Answer = Callable[[bytes], bytes | None]
@@ -37,12 +37,6 @@ TRANSPORTS = ["framed", "buffered"]
 
 def run(test: Coroutine[Any, Any, Any]) -> Any:
     return uvloop.run(test)
-
-
-def n_open() -> int:
-    """How many sockets this process has open. (uvloop keeps a descriptor or two more in reserve.)"""
-    fds = Path("/proc/self/fd")
-    return sum(str(fd.readlink()).startswith("socket:") for fd in fds.iterdir() if fd.is_symlink())
 
 
 def reply(number: int, *, name: str = "add", kind: int = 2, value: int = 3) -> bytes:
@@ -139,7 +133,7 @@ def test_framed(case: str) -> None:
         return answers.pop()(call) if answers else right(call)
 
     async def test() -> None:
-        before = n_open()
+        before = n_sockets()
         async with answered(answer_in_turn, timeout=0.1) as made:
             client, trace, server = made
             with pytest.raises(ClientError) as raised:
@@ -150,9 +144,7 @@ def test_framed(case: str) -> None:
             assert await client.add(1, 2) == 3
             assert trace.outcomes == {"Everybody.add": (1, 1)}
             assert server.n_connections == 2
-        async with asyncio.timeout(5):
-            while n_open() > before:  # the server's ends take some turns of the loop to close
-                await asyncio.sleep(0.001)
+        await down_to(before)
 
     run(test())
 

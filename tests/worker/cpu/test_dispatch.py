@@ -41,7 +41,9 @@ class CpuWorker:
         assert not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (connection := self._door.open()) is not None:
+        while (come := self._door.open()) is not None:
+            connection, kind = come
+            assert kind == 0
             with connection:
                 self._serve(connection)
 

@@ -20,8 +20,9 @@ from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.units import NEVER_NS, NS_PER_MS, NS_PER_S
 from hybridpress.worker.cpu import tier as tier_module
 from hybridpress.worker.cpu.batch import Prepared, Unprepared, Verified
+from hybridpress.worker.cpu.cost import FIRST_BATCH, FIRST_ITEMS, MAX_BATCH, MAX_BYTES, MAX_ITEMS, Cost
 from hybridpress.worker.cpu.dispatch import Batch
-from hybridpress.worker.cpu.tier import AHEAD_NS, FIRST_BATCH, FIRST_ITEMS, MAX_BATCH, MAX_BYTES, MAX_ITEMS, Cost, Tier
+from hybridpress.worker.cpu.tier import AHEAD_NS, Tier
 from hybridpress.worker.gate import OpenGate
 
 NOW_NS = 1_000 * NS_PER_S
@@ -279,3 +280,95 @@ def test_late_failures_are_told() -> None:
     tier._give_up(batch, ("VerifyError", "gone", ""))
     assert told == [1]
     assert tier._recorder.n_verify_failed == 2
+
+
+# for iterations that begin by another gate
+
+
+async def begun(n_words: int | None = None) -> tuple[Tier, Hand, list[int]]:
+    """A tier in a loop, what it has given out, and the slots that words were drawn for."""
+    slots: list[int] = []
+    tier = Tier(asyncio.get_running_loop(), [], CpuRecorder(), numbers(n_words), 10, slots.append)
+    tier.foresee(OpenGate(None))
+    return tier, cast("Hand", tier._dispatcher), slots
+
+
+def test_those_who_wait_are_served_in_their_order() -> None:
+    """Who came first has the first word that is ready, and it is drawn for its slot then, not before."""
+
+    async def main() -> None:
+        tier, hand, slots = await begun()
+        assert tier.take(7) is None
+        waiters = [tier.wait(slot) for slot in (7, 3)]
+        assert slots == []
+        answer(tier, hand)
+        assert [waiter.result() for waiter in waiters] == [(0, 0), (1, -1)]
+        assert tier.take(5) == (2, -2)
+        assert slots == [7, 3, 5]
+
+    asyncio.run(main())
+
+
+def test_nobody_takes_the_word_of_one_who_waits() -> None:
+    """Who comes later waits too; who was given up is passed over, and nothing is drawn for it."""
+
+    async def main() -> None:
+        tier, hand, slots = await begun()
+        first, second = tier.wait(1), tier.wait(2)
+        assert tier.take(3) is None
+        first.cancel()
+        answer(tier, hand)
+        assert second.result() == (0, 0)
+        assert slots == [2]
+
+    asyncio.run(main())
+
+
+def test_those_who_wait_for_words_that_are_used_up() -> None:
+    """They are told that there are none, and so is who asks next; the worker hears of it."""
+
+    async def main() -> None:
+        tier, hand, _ = await begun(1)
+        ends: list[int] = []
+        tier.ran_out = lambda: ends.append(1)
+        waiters = [tier.wait(slot) for slot in (1, 2)]
+        while hand.out:
+            answer(tier, hand)
+        assert [waiter.result() for waiter in waiters] == [(0, 0), None]
+        assert tier.wait(3).result() is None
+        assert ends
+
+    asyncio.run(main())
+
+
+def test_a_word_that_is_asked_for() -> None:
+    """It is prepared at once, beside the stock, and goes to who asked for it; so does the error, if that fails."""
+
+    async def main() -> None:
+        tier, hand, slots = await begun()
+        hand.room = 5
+        waiters = [tier.ask(number) for number in (40, 41)]
+        asked = [batch for batch in hand.out if batch.asked_by]
+        assert [number for batch in asked for number in batch.numbers or ()] == [40, 41]
+        hand.out.sort(key=lambda batch: not batch.asked_by)
+        answer(tier, hand)
+        assert waiters[0].result() == -40
+        tier._give_up(hand.out.pop(0), ("PrepareError", "died over it", ""))
+        assert isinstance(waiters[1].result(), Unprepared)
+        assert slots == []
+
+    asyncio.run(main())
+
+
+def test_words_for_those_who_wait_at_the_end() -> None:
+    """Iterations that had begun when the load ended have their words still; others are not made ready."""
+
+    async def main() -> None:
+        tier, hand, _ = await begun()
+        waiter = tier.wait(1)
+        tier.end()
+        while hand.out:
+            answer(tier, hand)
+        assert waiter.result() == (0, 0)
+
+    asyncio.run(main())
