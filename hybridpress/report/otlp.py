@@ -143,8 +143,8 @@ class _Senders:
         self._judge(self._spans.export(spans))
 
     def close(self) -> None:
-        self._metrics.shutdown()  # type: ignore[no-untyped-call]  # the SDK has no types here
-        self._spans.shutdown()
+        self._metrics.shutdown()
+        self._spans.shutdown()  # type: ignore[no-untyped-call]  # the SDK has no types here
         logging.getLogger("opentelemetry").removeHandler(self._words)
 
     def _judge(self, result: Any) -> None:

@@ -44,6 +44,9 @@ class FollowedStep:
         if (mine := following.get()) is not None:
             mine.ended(self._name, duration_ns, failed=True)
 
+    def resent(self) -> None:
+        self._step.resent()
+
 
 class FollowingRecorder(Recorder):
     """A recorder that also keeps the iterations that were followed since the last flush."""

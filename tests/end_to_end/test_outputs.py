@@ -170,7 +170,7 @@ def test_trouble_harms_nobody(trouble: str, scenario: Path, target_url: str, tmp
         url = f"http://127.0.0.1:{free_port()}" if trouble == "gone" else collector.url
         taken = collector.url.rpartition(":")[2]
         outputs = ["--otlp", url, "--influx", f"{url}/write", "--prometheus", taken]
-        args = ["--host", target_url, "--qps", "200", "--duration", "2s", "--json", json_file]
+        args: list[str | Path] = ["--host", target_url, "--qps", "200", "--duration", "2s", "--json", json_file]
         ran = command.finish(command.start("run", scenario, *args, *outputs), json_file)
     n = ran.found["iterations"]
     assert n["started"] == n["completed"] == 400
@@ -254,7 +254,7 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_output_of_another_package(scenario: Path, target_url: str, tmp_path: Path) -> None:
     """It hears the run as our own do; what cannot be used is told before anything is sent."""
     notes = tmp_path / "notes"
-    args = ["run", scenario, "--host", target_url, "--qps", "50", "--duration", "2s", "--output"]
+    args: list[str | Path] = ["run", scenario, "--host", target_url, "--qps", "50", "--duration", "2s", "--output"]
     ran = command.finish(command.start(*args, f"notebook={notes}"))
     assert ran.exit_code in (0, 3), ran.err
     lines = notes.read_text().splitlines()
