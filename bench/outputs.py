@@ -2,9 +2,9 @@
 
     python bench/outputs.py [--seconds 10] [--qps 20000] [--json FILE] [CASE…]
 
-Cases are `none`, `terminal` (200×50, read all the time), `prometheus` (scraped every 5 s), `otlp` (metrics, and 0.1 % of the
-iterations followed), `influx` (over HTTP), `files`, and `all`. Told are the CPU time of the coordinator in percent of a core
-while the load runs, and what its outputs do once at the end, in ms.
+Cases are `none`, `terminal` (200×50, read all the time), `prometheus` (scraped every 5 s), `otlp` (metrics, and 0.1 %
+of the iterations followed), `influx` (over HTTP), `page` (the live page, with one that looks at it), `files`, and
+`all`. Told is the CPU time of the coordinator while the load runs, in percent of a core.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import pty
+import socket
 import struct
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import termios
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,7 +34,7 @@ import psutil
 from harness import surroundings
 
 SCENARIO = Path(__file__).parent / "scripts" / "many_steps.py"
-CASES = ("none", "terminal", "prometheus", "otlp", "influx", "files", "all")
+CASES = ("none", "terminal", "prometheus", "otlp", "influx", "page", "files", "all")
 SCRAPE_GAP_S = 5.0
 COLUMNS, ROWS = 200, 50
 
@@ -46,12 +47,10 @@ class Row:
     qps: float
     cpu_pct: float
     """Of the coordinator, while the load ran."""
-    end_ms: float
-    """CPU time of the coordinator after the load: summary and files."""
     verdict: str
 
     def __str__(self) -> str:
-        return f"{self.case:<12} {self.qps:>9,.0f}/s  {self.cpu_pct:>5.1f} %  {self.end_ms:>6.0f} ms at the end  {self.verdict}"
+        return f"{self.case:<12} {self.qps:>9,.0f}/s  {self.cpu_pct:>5.1f} % of a core  {self.verdict}"
 
 
 class _Taker(BaseHTTPRequestHandler):
@@ -79,14 +78,16 @@ def taker() -> Iterator[str]:
         server.server_close()
 
 
-def options_of(case: str, url: str, folder: Path, port: int) -> list[str]:
+def options_of(case: str, url: str, folder: Path, ports: Sequence[int]) -> list[str]:
+    files = [
+        word for name in ("html", "hlog", "csv", "junit", "markdown") for word in (f"--{name}", str(folder / name))
+    ]
     options = {
-        "prometheus": ["--prometheus", str(port)],
+        "prometheus": ["--prometheus", str(ports[0])],
         "otlp": ["--otlp", url, "--trace-sample", "0.1%"],
         "influx": ["--influx", f"{url}/write"],
-        "files": [
-            word for name in ("json", "html", "csv", "junit", "markdown") for word in (f"--{name}", str(folder / name))
-        ],
+        "page": ["--ui", str(ports[1])],
+        "files": files,
     }
     wanted = options if case == "all" else [case] if case in options else []
     return [word for name in wanted for word in options[name]]
@@ -105,40 +106,46 @@ def _scrape(port: int, process: subprocess.Popen[bytes]) -> None:
         time.sleep(SCRAPE_GAP_S)
 
 
+def _look(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Be the page: read its events."""
+    while process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/events", timeout=5) as reply:
+            while reply.readline():
+                pass
+        time.sleep(0.1)
+
+
 def run(case: str, seconds: float, qps: int) -> Row:
-    """One run with the outputs of *case*."""
+    """One run with the outputs of *case*, of 4 seconds or more."""
     with taker() as url, tempfile.TemporaryDirectory() as folder:
-        port = _free_port()
+        ports = _free_port(), _free_port()
         is_seen = case in ("terminal", "all")
+        result = Path(folder) / "result"
         command = [sys.executable, "-m", "hybridpress", "run", str(SCENARIO), "--qps", str(qps), "--concurrent", "64"]
-        command += ["--duration", f"{seconds}s", *options_of(case, url, Path(folder), port)]
-        result = Path(folder) / "json" if case in ("files", "all") else Path(folder) / "result"
-        if case not in ("files", "all"):
-            command += ["--json", str(result)]
+        command += ["--duration", f"{seconds}s", "--json", str(result), *options_of(case, url, Path(folder), ports)]
         master, slave = pty.openpty()
         fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         out: Any = slave if is_seen else subprocess.DEVNULL
         process = subprocess.Popen(
             command if is_seen else [*command, "--quiet"], stdin=subprocess.DEVNULL, stdout=out, stderr=out
         )
-        threading.Thread(target=_drain, args=(master,), daemon=True).start()
+        readers: list[tuple[Callable[..., None], tuple[Any, ...]]] = [(_drain, (master,))]
         if case in ("prometheus", "all"):
-            threading.Thread(target=_scrape, args=(port, process), daemon=True).start()
+            readers.append((_scrape, (ports[0], process)))
+        if case in ("page", "all"):
+            readers.append((_look, (ports[1], process)))
+        for reader, arguments in readers:
+            threading.Thread(target=reader, args=arguments, daemon=True).start()
         coordinator = psutil.Process(process.pid)
         time.sleep(2.5)  # starting is over, and so are imports that the first second brings
         began_s, before_s = time.monotonic(), _cpu_s(coordinator)
         time.sleep(seconds - 3.0)
         cpu_pct = 100 * (_cpu_s(coordinator) - before_s) / (time.monotonic() - began_s)
-        time.sleep(1.0)
-        at_end_s = last_s = _cpu_s(coordinator)
-        while process.poll() is None:
-            with suppress(psutil.Error):
-                last_s = _cpu_s(coordinator)
-            time.sleep(0.005)
+        process.wait()
         os.close(slave)
         os.close(master)
         found = json.loads(result.read_text())
-        return Row(case, found["qps"]["achieved"], cpu_pct, 1e3 * (last_s - at_end_s), found["generator"]["verdict"])
+        return Row(case, found["qps"]["achieved"], round(cpu_pct, 2), found["generator"]["verdict"])
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -147,8 +154,6 @@ def _cpu_s(process: psutil.Process) -> float:
 
 
 def _free_port() -> int:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

@@ -130,6 +130,10 @@ class OutputSettings:
             is_repeated=True,
         ),
     )
+    hlog: str | None = knob(
+        None,
+        Knob("hlog", parse_writable_file, "Write each second's times to this file, as HdrHistogram's log.", "FILE"),
+    )
     prometheus: tuple[str, int] | None = knob(
         None,
         Knob("prometheus", parse_listen, "Serve the run's figures for Prometheus, at /metrics.", "[HOST:]PORT"),

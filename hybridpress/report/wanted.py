@@ -22,6 +22,10 @@ def outputs_of(config: RunConfig) -> list[Output]:
 
 
 def _while_it_runs(config: RunConfig) -> Iterator[Output]:
+    if config.hlog is not None:
+        from hybridpress.report.hlog import HdrLog
+
+        yield HdrLog(config.hlog)
     if config.prometheus is not None:
         from hybridpress.report.prometheus import Prometheus
 
