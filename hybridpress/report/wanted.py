@@ -16,16 +16,16 @@ FROM_A_RESULT = ("json", "html", "csv", "junit", "markdown")
 def outputs_of(config: RunConfig) -> list[Output]:
     """All outputs that *config* asks for."""
     outputs = [output for name in FROM_A_RESULT for output in written_by(name, getattr(config, name))]
-    if config.hlog is not None:
-        from hybridpress.report.hlog import HdrLog
-
-        outputs.append(HdrLog(config.hlog))
     outputs += _while_it_runs(config)
     # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
     return [*outputs, Terminal(config)]
 
 
 def _while_it_runs(config: RunConfig) -> Iterator[Output]:
+    if config.hlog is not None:
+        from hybridpress.report.hlog import HdrLog
+
+        yield HdrLog(config.hlog)
     if config.prometheus is not None:
         from hybridpress.report.prometheus import Prometheus
 
