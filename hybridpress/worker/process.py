@@ -86,8 +86,22 @@ def http_settings(config: RunConfig) -> HttpSettings:
         cookies=config.cookies,
         headers={"User-Agent": f"hybridpress/{__version__}", "Accept": "*/*"},
         local_addresses=config.local_addresses,
+        follows=config.trace_sample > 0,
         grpc_channels=config.grpc_channels,
     )
+
+
+def open_recorder(seat: Seat) -> Recorder:
+    """The worker's recorder; with --trace-sample one that also follows iterations of the seat's presses."""
+    config = seat.config
+    if not config.trace_sample:
+        return Recorder(paced=config.is_paced)
+    from hybridpress.worker.follow import FollowingRecorder, follow
+
+    recorder = FollowingRecorder(paced=config.is_paced)
+    for press in [part.press for part in seat.parts] or [seat.press]:
+        follow(press, recorder, config.trace_sample)
+    return recorder
 
 
 def open_clients(seat: Seat, recorder: Recorder) -> Clients | PartsClients:
@@ -191,7 +205,7 @@ class _Worker:
         seat, orders = self._seat, self._orders
         loop = asyncio.get_running_loop()
         gc.set_threshold(*GC_THRESHOLDS)
-        recorder = Recorder(paced=seat.config.is_paced)
+        recorder = open_recorder(seat)
         clients = open_clients(seat, recorder)
         slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
         tiers = tiers_of(slots)
