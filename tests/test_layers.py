@@ -42,13 +42,14 @@ MAY_IMPORT = {
         "config": "errors machine settings units load metrics vocab",
         "ipc": "errors load metrics config",
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
-        "coordinator": "errors clock control units load metrics config ipc",
+        "coordinator": "errors clock control machine units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "config errors metrics report",
         "cluster": "errors clock config metrics run",
         "target": "errors clock machine units clients.thrift",
         "run": "errors clock control hot machine settings units load metrics clients vocab press mixed parts scenario "
         "config ipc worker coordinator report web cluster target",
+        "pytest_plugin": "errors metrics press run scenario units",
         "cli": "errors control hot units metrics mixed press scenario config report target run",
     }.items()
 }

@@ -15,6 +15,7 @@ from hybridpress.errors import EXIT_INTERRUPTED, EXIT_USAGE, HybridpressError, U
 COMMANDS = {
     "run": "Press a server with a scenario.",
     "search": "Find the highest QPS that keeps the objectives.",
+    "compare": "Tell what changed from one result to another, and what is noise.",
     "ui": "Open a page on which runs are started, followed and changed.",
     "ctl": "Change a run while it runs, or ask where it is.",
     "report": "Make outputs from a result file.",

@@ -68,6 +68,10 @@ class OutputSettings:
             is_repeated=True,
         ),
     )
+    hlog: str | None = knob(
+        None,
+        Knob("hlog", parse_writable_file, "Write each second's times to this file, as HdrHistogram's log.", "FILE"),
+    )
     control: str | None = knob(
         None,
         Knob(

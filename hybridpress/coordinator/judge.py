@@ -1,20 +1,14 @@
 """Judges the run while it goes on and at its end: what its thresholds come to, and whether it ends before its time.
 
-It decides nothing else, and knows of workers only what they counted.
+It decides nothing else, and knows nothing of workers.
 """
 
 from __future__ import annotations
 
 from hybridpress.config import RunConfig
-from hybridpress.ipc.messages import Counts
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.result import ThresholdResult
 from hybridpress.units import format_duration
-
-EXHAUSTED_COUNTS = 3
-"""Slots count as exhausted when iterations waited for them in so many of the reports (every 100 ms) of a run…"""
-EXHAUSTED_SHARE = 0.01
-"""…and in at least this share of them."""
 
 
 class Judge:
@@ -26,17 +20,6 @@ class Judge:
         """What the thresholds came to after the last complete second."""
         self._aborted: dict[str, ThresholdResult] = {}
         """The thresholds that ended the run, as they were then."""
-        self._n_counts = 0
-        self._n_counts_behind = 0
-
-    @property
-    def slots_were_exhausted(self) -> bool:
-        return self._n_counts_behind >= max(EXHAUSTED_COUNTS, EXHAUSTED_SHARE * self._n_counts)
-
-    def counted(self, counts: Counts, n_slots: int) -> None:
-        """A worker with *n_slots* told where it is."""
-        self._n_counts += 1
-        self._n_counts_behind += counts.backlog > 0 and counts.in_flight >= n_slots
 
     def second(self, elapsed_s: float, total: Interval) -> None:
         """Another second is complete, and *total* is what there is after *elapsed_s* of load."""

@@ -13,8 +13,8 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.dealer import Dealer
+from hybridpress.coordinator.fitness import Fitness
 from hybridpress.coordinator.judge import Judge
-from hybridpress.coordinator.saturation import Saturation, Seen
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
 from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
@@ -63,8 +63,6 @@ class RunState:
     is_interrupted: bool = False
     is_out_of_words: bool = False
     """Whether a worker ended because there were no more words for it."""
-    suspended_ns: int = 0
-    """For how long the whole machine stood still since the workers were asked for."""
     broken: str | None = None
     """Why the run broke; None while it did not."""
     tally: Tally = field(init=False)
@@ -72,11 +70,12 @@ class RunState:
     dealer: Dealer = field(init=False)
     """What they are to start."""
     judge: Judge = field(init=False)
-    """What is said of the run."""
+    """What its thresholds come to."""
+    fitness: Fitness = field(init=False)
+    """How the generator fares."""
     places: list[Worker] = field(default_factory=list)
     """The worker that is in each place now."""
     _complaints: list[str] = field(default_factory=list)
-    _saturation: Saturation = field(default_factory=Saturation)
     _deadline_ns: int | None = None
     _has_lost: bool = False
     _is_cut: bool = False
@@ -86,6 +85,7 @@ class RunState:
         self.tally = Tally(self.places)
         self.dealer = Dealer(self.config, self.places)
         self.judge = Judge(self.config)
+        self.fitness = Fitness(self.config)
         self._deadline_ns = self.begun_at_ns + int(self.config.start_timeout_s * NS_PER_S)
 
     # what others read
@@ -134,15 +134,7 @@ class RunState:
 
     def conditions(self) -> Conditions:
         """What the verdict rests on besides the measurements."""
-        return Conditions(
-            paced=self.config.is_paced,
-            n_unstarted=self.total.dropped,
-            n_workers_lost=self.n_workers_lost,
-            busiest_worker_cpu_pct=max((worker.totals.health.cpu_pct for worker in self.places), default=0.0),
-            suspended_s=self.suspended_ns / NS_PER_S,
-            slots_were_exhausted=self.judge.slots_were_exhausted,
-            saturation=self._saturation.worst,
-        )
+        return self.fitness.conditions(self.total.dropped, self.n_workers_lost, self.workers)
 
     # events
 
@@ -171,7 +163,7 @@ class RunState:
                 return self._ready(worker, report, now_ns)
             case Counts():
                 worker.counts = report
-                self.judge.counted(report, worker.n_slots)
+                self.fitness.counted(report, worker.n_slots)
                 self.dealer.counted(report)
                 return []
             case GivenUp():
@@ -182,6 +174,7 @@ class RunState:
                     return []
                 return [self._not_started(report.worker, len(report.failures), report.failures, now_ns)]
             case Measured():
+                self.fitness.measured(report.interval.index, report.interval.health)
                 self.tally.note(worker, report.interval)
                 return self._complete(now_ns)
             case Done():
@@ -239,11 +232,15 @@ class RunState:
         actions: list[Action] = [self._happened(now_ns, "interrupted", "interrupted: waiting for what is in flight")]
         return actions + self._stop(now_ns)
 
-    def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
+    def ticked(self, now_ns: int, suspended_ns: int = 0, wall_ahead_ns: int | None = None) -> list[Action]:
         """Time passed: is anything to be moved, and has anybody been waited for too long? *suspended_ns*: so long the
-        machine stood still so far.
+        machine stood still so far; *wall_ahead_ns*: so far its wall clock is ahead.
         """
-        self.suspended_ns = suspended_ns
+        told = self.fitness.clocks(suspended_ns, wall_ahead_ns)
+        set_clock: list[Action] = [] if told is None else [self._happened(now_ns, "wall_clock_set", told)]
+        return set_clock + self._ticked(now_ns)
+
+    def _ticked(self, now_ns: int) -> list[Action]:
         if self.phase is Phase.PRESSING:
             actions: list[Action] = [*self.dealer.look(now_ns)]
             deadline_ns = self._pressing_deadline_ns()
@@ -365,9 +362,7 @@ class RunState:
         end_ns = self._end_ns()
         if end_ns is not None and self.start_ns + (interval.index + 1) * NS_PER_S > end_ns:
             return []  # a part of a second says little of a rate
-        dealer = self.dealer
-        seen = Seen(interval, target_qps, dealer.n_slots, dealer.backlog, dealer.busiest_cpu_pct, len(self.places))
-        text = self._saturation.second(seen)
+        text = self.fitness.second(interval, target_qps, self.dealer, len(self.places))
         return [] if text is None else [self._happened(now_ns, "saturation", text)]
 
     def _is_inside(self, index: int) -> bool:

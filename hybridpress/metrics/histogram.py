@@ -10,7 +10,7 @@ import base64
 import math
 import zlib
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,11 +47,56 @@ def highest_us(place: int, sub_places_log2: int = _SUB_PLACES_LOG2) -> int:
     return ((place - (shift << (sub_places_log2 - 1)) + 1) << shift) - 1
 
 
+def spans_us(places: Times, sub_places_log2: int = _SUB_PLACES_LOG2) -> tuple[Times, Times]:
+    """The lowest value of each of *places*, in whole µs, and the first one above it."""
+    shift = np.maximum((places >> (sub_places_log2 - 1)) - 1, 0)
+    leading = places - (shift << (sub_places_log2 - 1))
+    return leading << shift, (leading + 1) << shift
+
+
 @cache
 def coarse_places(sub_places_log2: int) -> Times:
     """For each place of the histogram the one that it falls into where fewer bits are told apart. Ascending."""
-    highest = np.array([highest_us(place) for place in range(_N_PLACES)], dtype=np.int64)
-    return place_of(highest, sub_places_log2)
+    lowest, _ = spans_us(np.arange(_N_PLACES, dtype=np.int64))
+    return place_of(lowest, sub_places_log2)
+
+
+class HistogramText(NamedTuple):
+    """What the text of a histogram says: the leading bits that its places tell apart, these, and their counts."""
+
+    bits: int
+    places: Times
+    counts: Times
+    n_above: int
+    min_ns: int
+    max_ns: int
+    sum_ns: int
+    squares: float
+
+
+def read_text(text: str) -> HistogramText:
+    """What `Histogram.encode` put into *text*.
+
+    Raises:
+        ValueError: it made no such thing.
+    """
+    try:
+        return _read(zlib.decompress(base64.b64decode(text, validate=True)))
+    except (ValueError, zlib.error) as error:
+        raise ValueError(f"not a histogram: {error}") from error
+
+
+def _read(data: bytes) -> HistogramText:
+    head, _, rest = data.partition(b"\n")
+    version, bits, n_above, min_ns, max_ns, sum_ns, squares = head.split(b",")
+    numbers = varint.unpack(rest)
+    n_filled, is_odd = divmod(len(numbers), 2)
+    places, counts = np.cumsum(numbers[:n_filled]), numbers[n_filled:]
+    if version != b"1" or not _FEWEST_BITS <= int(bits) <= _SUB_PLACES_LOG2 or is_odd:
+        raise ValueError("of another form")
+    if n_filled and places[-1] > coarse_places(int(bits))[-1]:
+        raise ValueError("it has a place beyond the last")
+    return HistogramText(int(bits), places, counts, int(n_above), int(min_ns), int(max_ns), int(sum_ns), float(squares))
 
 
 class Histogram:
@@ -180,28 +225,16 @@ class Histogram:
         Raises:
             ValueError: it made no such thing.
         """
-        try:
-            return cls._decoded(zlib.decompress(base64.b64decode(text, validate=True)))
-        except (ValueError, IndexError, OverflowError, zlib.error) as error:
-            raise ValueError(f"not a histogram: {error}") from error
-
-    @classmethod
-    def _decoded(cls, data: bytes) -> Histogram:
-        head, _, rest = data.partition(b"\n")
-        version, bits, n_above, min_ns, max_ns, sum_ns, squares = head.split(b",")
-        numbers = varint.unpack(rest)
-        n_filled, is_odd = divmod(len(numbers), 2)
-        if version != b"1" or not _FEWEST_BITS <= int(bits) <= _SUB_PLACES_LOG2 or is_odd:
-            raise ValueError("of another form")
-        places, counts = np.cumsum(numbers[:n_filled]), numbers[n_filled:]
+        told = read_text(text)
         found = cls()
-        if n_filled:
-            if int(bits) < _SUB_PLACES_LOG2:
-                places = np.searchsorted(coarse_places(int(bits)), places, side="right") - 1
-            found._places()[places] = counts
-        found.count = int(counts.sum())
-        found.n_above, found.min_ns, found.max_ns = int(n_above), int(min_ns), int(max_ns)
-        found.sum_ns, found._squares = int(sum_ns), float(squares)
+        places = told.places
+        if len(places):
+            if told.bits < _SUB_PLACES_LOG2:
+                places = np.searchsorted(coarse_places(told.bits), places, side="right") - 1
+            found._places()[places] = told.counts
+        found.count = int(told.counts.sum())
+        found.n_above, found.min_ns, found.max_ns = told.n_above, told.min_ns, told.max_ns
+        found.sum_ns, found._squares = told.sum_ns, told.squares
         return found
 
     def _places(self) -> Times:

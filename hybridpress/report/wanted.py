@@ -16,6 +16,10 @@ FROM_A_RESULT = ("json", "html", "csv", "junit", "markdown")
 def outputs_of(config: RunConfig) -> list[Output]:
     """All outputs that *config* asks for."""
     outputs = [output for name in FROM_A_RESULT for output in written_by(name, getattr(config, name))]
+    if config.hlog is not None:
+        from hybridpress.report.hlog import HdrLog
+
+        outputs.append(HdrLog(config.hlog))
     # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
     return [*outputs, Terminal(config)]
 

@@ -115,9 +115,10 @@ def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
             raise InterruptedRunError from None
         config = replace(config, cpu_workers=n_cpu_workers)
         outputs.starting(_starting(config, n_words))
+        box = machine.BoxWatch()  # before this process is kept on some CPUs
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
-            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, outputs, seeker))
+            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, outputs, seeker, box))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
@@ -177,10 +178,15 @@ def _beside_the_workers(config: RunConfig) -> AbstractContextManager[None]:
 
 
 async def _conduct(
-    cast: Cast, config: RunConfig, spawner: Spawner, outputs: Outputs, seeker: Seeker | None
+    cast: Cast,
+    config: RunConfig,
+    spawner: Spawner,
+    outputs: Outputs,
+    seeker: Seeker | None,
+    box: machine.BoxWatch,
 ) -> RunState:
     state = RunState(config, now_ns(), seeker)
-    coordinator = Coordinator(state, Forkers(spawner, config.processes), outputs)
+    coordinator = Coordinator(state, Forkers(spawner, config.processes), outputs, box)
     if shortage := shortage_of_files(cast):
         event = EventResult(0.0, "few_open_files", shortage)
         state.events.append(event)

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hybridpress.config import Layer, RunConfig
 from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
-from hybridpress.coordinator.judge import EXHAUSTED_COUNTS
+from hybridpress.coordinator.fitness import EXHAUSTED_COUNTS
 from hybridpress.coordinator.state import (
     BEGIN_AHEAD_NS,
     MAX_CPU_LOSSES_TOLD,
@@ -39,6 +39,7 @@ from hybridpress.load.arrivals import Uniform
 from hybridpress.load.pacer import Pacer
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Health, Interval
+from hybridpress.metrics.verdict import judge
 from hybridpress.units import NEVER_NS, NS_PER_S
 
 T0 = 1_000 * NS_PER_S
@@ -1052,3 +1053,19 @@ def test_the_last_part_of_a_second_counts_as_long_as_it_is() -> None:
             run.measured(worker, index, started=started, completed=started)
     assert run.phase() is Phase.PRESSING
     assert run.state.judge.standing[0].value == pytest.approx(100)
+
+
+# the clocks
+
+
+def test_a_suspend_and_a_clock_that_is_set() -> None:
+    """A machine that stood still makes the run invalid; a wall clock that was set is an event, and nothing else."""
+    run = Run(qps=100, duration="10s")
+    run.begin()
+    for at_s, suspended_s, wall_s in ((0.1, 0, 50), (0.2, 0, 47), (0.3, 2, 47)):
+        run.note(run.state.ticked(run.ns(at_s), s(suspended_s), s(wall_s)))
+    assert run.events == [
+        ("wall_clock_set", "the wall clock was set back by 3 s; only the run's started_at is taken from it")
+    ]
+    verdict, [reason] = judge(Interval(0), run.state.conditions())
+    assert (verdict, reason.code) == ("invalid", "clock_jump")
