@@ -131,6 +131,8 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Object
         except UsageError as error:
             name = "exhausted" if self.exhausted is not None else "draw"
             mistakes += [f"{label(name)} cannot be: {mistake}" for mistake in error.mistakes]
+        if self.trace_sample and self.otlp is None:
+            mistakes.append(f"{label('trace_sample')} needs {label('otlp')}, to which the traces are sent")
         if self.insecure and self.ca_file:
             mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
         if self.local_addresses and (self.host or "").startswith("http+unix"):

@@ -15,7 +15,8 @@ from hybridpress.config import RunConfig
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Interval, StepCounts
 from hybridpress.metrics.news import Moment, Status
-from hybridpress.metrics.result import EventResult
+from hybridpress.metrics.result import EventResult, ThresholdResult
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.draw import (
     BOLD,
     CYAN,
@@ -300,6 +301,10 @@ class View:
         yield [_label("verdict"), (moment.verdict, _STYLE_OF.get(moment.verdict, "")), (" so far", DIM)]
         for reason in moment.reasons[:2]:
             yield [("  ", ""), (f"{reason.code}: {visible(reason.text)}", "")]
+        if moment.thresholds:
+            # Those that do not hold are seen first, whatever the width.
+            found = sorted(moment.thresholds, key=lambda threshold: threshold.passed)
+            yield [_label("thresholds"), *(_threshold(threshold) for threshold in found)]
 
     def _step_table(self, columns: int) -> list[Spans]:
         if not self._steps:
@@ -390,6 +395,11 @@ class View:
 
 def _label(words: str) -> Span:
     return fitted(words, LABEL), BOLD
+
+
+def _threshold(threshold: ThresholdResult) -> Span:
+    mark, style = ("✓", GREEN) if threshold.passed else ("✗", RED)
+    return f"{mark} {visible(threshold.expression)} ({told_value(threshold)})   ", style
 
 
 def _rate(per_s: float | None) -> str:

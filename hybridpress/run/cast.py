@@ -162,6 +162,8 @@ def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list
             f"are more than the {format_count(MAX_THREADS)} threads that it may have: ask for fewer slots, or for "
             f"--processes {-(-config.concurrent // MAX_THREADS)}"
         )
+    if config.trace_sample and shape.blocks:
+        mistakes.append(f"--trace-sample is for an async press(), and {name}.press() is none; leave it out")
     if not shape.takes_word and not config.policy.is_default:
         mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
     return mistakes
