@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def test_one_that_fails_ends_the_run(cloud: Path, target_url: str, tmp_path: Pat
     assert n["planned"] == n["started"] + n["dropped"]
     assert n["in_flight_at_end"] == 0
     [event] = [event for event in found["events"] if event["kind"] == "aborted"]
-    assert event["text"].startswith("failed is 25")
+    assert re.match(r"failed is 2\d", event["text"])
     assert "failed < 5% does not hold" in event["text"]
     assert event["text"] in ran.err
 
