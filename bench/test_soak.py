@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import assert_lawful
+from tests.support.processes import StrayWatch
 
 _SPEC = importlib.util.spec_from_file_location("soak", Path(__file__).with_name("soak.py"))
 assert _SPEC is not None
@@ -40,9 +41,10 @@ def test_slope() -> None:
 @pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("no_stray_processes")
 def test_five_minutes() -> None:
-    found = soak.soak(DURATION_S, QPS)
+    with StrayWatch() as watch:
+        found = soak.soak(DURATION_S, QPS)
+        assert watch.wait() == []
     print(soak.told(found))
     assert found.exit_code in {0, 3}  # what runs beside it may make it late
     assert_lawful(found.result)
