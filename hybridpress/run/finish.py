@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+import uvloop
 
 from hybridpress import __version__, hot, machine, scenario
 from hybridpress.clock import now_ns
@@ -93,7 +94,7 @@ def _versions() -> dict[str, str]:
     system = platform.uname()
     return {
         "Python": platform.python_version(),
-        "uvloop": importlib.metadata.version("uvloop"),
+        "uvloop": uvloop.__version__,
         "hot path": "compiled" if hot.IS_COMPILED else "Python",
         "system": f"{system.system} {system.release} {system.machine}, {machine.n_cpus()} CPUs",
     }
