@@ -12,4 +12,4 @@ class ManySteps(Press):
     async def press(self, word: str) -> None:
         with step(word):
             pass
-        check(word, "there is a word")
+        check(bool(word), "there is a word")

@@ -126,6 +126,9 @@ class Coordinator:
     def exited(self, worker: int, exit_code: int) -> None:
         self._act(self.state.exited(worker, exit_code, now_ns()))
 
+    def deserted(self) -> None:
+        self._act(self.state.deserted(now_ns()))
+
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None:
         self._act(self.state.cpu_worker_exited(number, pid, exit_code, now_ns()))
 

@@ -52,9 +52,12 @@ def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
     return complaint
 
 
-def tell_thresholds(state: RunState, outputs: Outputs) -> None:
-    """Tell which thresholds there was nothing to judge by: they do not hold."""
-    _tell([("threshold_not_measured", text) for text in state.judge.not_measured(state.total)], state, outputs)
+def tell_judgement(state: RunState, outputs: Outputs) -> None:
+    """Tell which thresholds there was nothing to judge by (they do not hold), and what is not known well enough."""
+    told = [("threshold_not_measured", text) for text in state.judge.not_measured(state.total)]
+    if not state.is_interrupted and (text := state.judge.until_missed()) is not None:
+        told.append(("until_not_reached", text))
+    _tell(told, state, outputs)
 
 
 def _tell(told: Iterable[tuple[str, str]], state: RunState, outputs: Outputs) -> None:

@@ -17,6 +17,7 @@ from hybridpress.coordinator.fitness import EXHAUSTED_COUNTS
 from hybridpress.coordinator.state import (
     BEGIN_AHEAD_NS,
     MAX_CPU_LOSSES_TOLD,
+    MAX_RESTARTS,
     OVERDUE_S,
     Phase,
     RunState,
@@ -519,11 +520,70 @@ def test_all_die_while_they_press() -> None:
     run.measured(1, 0, started=5, completed=4, in_flight=1)
     run.exited(0, 1.5, exit_code=-9)
     run.exited(1, 2.0, exit_code=-9)
+    run.note(run.state.deserted(run.ns(2.0)))
     assert run.phase() is Phase.OVER
     assert run.state.broken == "all worker processes died"
     assert run.state.load_s == pytest.approx(2.0)
     assert run.outcome == (10, 9, 0, 1, 10)
     assert_lawful(run.state)
+
+
+def test_the_only_worker_is_replaced() -> None:
+    """Where nobody is left for a moment, the load goes on with the fresh one; what was due meanwhile is dropped."""
+    run = Run(qps=10, duration="4s", processes=1)
+    run.begin()
+    run.measured(0, 0, started=10, completed=10)
+    actions = run.exited(0, 1.5, exit_code=-9)
+    assert Fork(0) in actions
+    assert run.phase() is Phase.PRESSING
+    run.note(run.state.forked(0, 200, run.ns(1.6)))
+    orders = tells(run.ready(0, at_s=2.0))
+    assert isinstance(orders[0], Begin)
+    assert orders[0].first_index == 2
+    n_left = len(take_all(pacer_of(run, 0, [orders[0].leg])))
+    assert 18 <= n_left <= 20
+    run.measured(0, 2, started=10, completed=10)
+    run.done(0, 3, 4.0, started=n_left - 10, completed=n_left - 10)
+    run.end(4.1)
+    assert (run.phase(), run.state.broken, run.state.n_workers_lost) == (Phase.OVER, None, 1)
+    assert run.state.total.started + run.state.total.dropped == 40
+    assert run.state.workers[0].restarts == 1
+    assert_lawful(run.state)
+
+
+def test_a_scenario_that_kills_every_worker_breaks_the_run() -> None:
+    """Nobody is replaced for ever."""
+    run = Run(qps=10, duration="1h", processes=1)
+    run.begin()
+    for n in range(MAX_RESTARTS):
+        assert Fork(0) in run.exited(0, 1.5 + n, exit_code=-9)
+        run.note(run.state.forked(0, 200 + n, run.ns(1.6 + n)))
+        run.ready(0, at_s=2.0 + n)
+    run.exited(0, 30, exit_code=-9)
+    assert (run.phase(), run.state.broken) == (Phase.OVER, "all worker processes died")
+    assert run.state.n_workers_lost == MAX_RESTARTS + 1
+
+
+def test_a_fresh_worker_that_never_is_ready() -> None:
+    """It is waited for as long as at the begin, and interrupted at once; one without slots is none."""
+    for ends in ("time", "interrupt", "no slots"):
+        run = Run(iterations=1_000, processes=1, start_timeout="5s")
+        run.begin()
+        run.exited(0, 1.0, exit_code=-9)
+        if ends == "interrupt":
+            run.interrupted(2.0)
+            assert (run.phase(), run.state.broken) == (Phase.OVER, None)
+            continue
+        run.note(run.state.forked(0, 200, run.ns(1.1)))
+        if ends == "no slots":
+            run.ready(0, 0, "ValueError: no", at_s=2.0)
+            assert "no slot could start" in str(run.state.broken)
+        else:
+            run.ticked(5.9)
+            assert run.phase() is Phase.PRESSING
+            run.ticked(6.1)
+            assert "no fresh one was ready in time; see --start-timeout" in str(run.state.broken)
+        assert run.phase() is Phase.OVER
 
 
 @pytest.mark.parametrize("exits_first", [False, True])
@@ -954,7 +1014,7 @@ class AnyOrder(RuleBasedStateMachine):
     def interrupt(self, chance: int) -> None:
         if chance or self.phase() is Phase.OVER:
             return
-        is_last = self.n_interrupts or self.phase() is Phase.STARTING
+        is_last = self.n_interrupts or self.phase() is Phase.STARTING or all(sim.is_gone for sim in self.sims)
         if is_last:
             lost = [sim for sim in self.sims if sim.begin is not None and not sim.is_done and not sim.is_gone]
             self.n_lost += sum(sim.known[0] - sim.known[1] - sim.known[2] for sim in lost)
@@ -977,6 +1037,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.ends(sim.number)
         for sim in self.sims:
             self.die(sim)
+        self.act(self.state.deserted(self.now_ns))
         state, total = self.state, self.state.total
         assert self.phase() is Phase.OVER
         self.seconds_are_in_order()
