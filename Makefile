@@ -7,6 +7,8 @@ PYTHON ?= python3
 JOBS ?= 2
 PEERS ?=
 SOAK ?=
+FUZZ_SECONDS ?= 60
+READERS ?= http stream events 'thrift binary' 'thrift loose' 'thrift compact' 'thrift json'
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +22,7 @@ OF_THE_TWINS := tests/hot tests/clients tests/metrics tests/worker tests/end_to_
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check bench bench-peers soak programs readme constraints clean
+.PHONY: help venv demo test check bench bench-peers soak fuzz programs readme constraints clean
 
 help: ## list these targets
 	@echo "make TARGET [PYTHON=python3.12] [JOBS=2] [PEERS='--rounds 1'], where TARGET is one of"
@@ -99,6 +101,12 @@ programs: venv ## install the programs that tests start (as root on Debian), els
 			>>$(APT_LOG) 2>&1 </dev/null || failed="$$failed $$package"; \
 	done; \
 	[ -z "$$failed" ] || echo "Could not install:$$failed (see $(APT_LOG)). Tests that need them are skipped."
+
+fuzz: venv ## feed the readers of replies with made-up bytes, for FUZZ_SECONDS each; needs Atheris, which it installs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@for reader in $(READERS); do \
+		echo "== $$reader, $(FUZZ_SECONDS) s"; $(BIN)/python -m tests.hostile.fuzz "$$reader" $(FUZZ_SECONDS) || exit 1; \
+	done
 
 readme: venv ## write the table of options in README.md anew
 	@$(BIN)/python -m tests.support.readme

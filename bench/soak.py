@@ -5,8 +5,9 @@
 5,000 requests a second by two workers against the target; of 100 one fails, one loses its connection, one is never
 answered and one is slow. Every ten seconds the run is changed: its rate, its slots, a short pause. Memory is what is
 resident of each process (RSS), read every five seconds: other than what it has for itself, that does not grow when a
-page which it shares with the process that it was forked from is written to, and so copied. Its slope is Theil and Sen's, the median of the slopes between
-pairs of readings (Sen 1968, J. Am. Stat. Assoc. 63:1379), of what was read after the first fifth of the run.
+page which it shares with the process that it was forked from is written to, and so copied. Its slope is Theil and
+Sen's, the median of the slopes between pairs of readings (Sen 1968, J. Am. Stat. Assoc. 63:1379), of what was read
+after the first fifth of the run.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class HeadState(RunState):
             found,
             n_workers_lost=sum(node.n_workers_lost for node in self.nodes if node.lost_at_s is None),
             busiest_worker_cpu_pct=max([found.busiest_worker_cpu_pct, *busiest]),
-            suspended_s=max([found.suspended_s, *(closing.suspended_ns / NS_PER_S for closing in closings)]),
+            suspended_s=max([found.suspended_s, *(closing.suspended_s for closing in closings)]),
             n_nodes_lost=sum(node.lost_at_s is not None for node in self.nodes),
             troubled_nodes=tuple(troubled),
         )
@@ -159,8 +159,8 @@ class HeadState(RunState):
             self.nodes[number].lost_at_s = round(max(now_ns - self.start_ns, 0) / NS_PER_S, 3)
         return super().exited(number, exit_code, now_ns)
 
-    def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
-        actions = super().ticked(now_ns, suspended_ns)
+    def ticked(self, now_ns: int, suspended_ns: int = 0, wall_ahead_ns: int | None = None) -> list[Action]:
+        actions = super().ticked(now_ns, suspended_ns, wall_ahead_ns)
         if self.phase in {Phase.PRESSING, Phase.DRAINING} and self._only_silent_are_left():
             # All that the others had to do is done; nobody waits for those that may never come back.
             return [*actions, *(Kill(place.totals.id) for place in self.places if place.is_silent)]

@@ -59,7 +59,7 @@ class Closing:
     words: tuple[tuple[str, str], ...] = ()
     """Events about words, as (kind, text)."""
     complaint: str | None = None
-    suspended_ns: int = 0
+    suspended_s: float = 0.0
     n_lost: int = 0
     n_workers_lost: int = 0
 

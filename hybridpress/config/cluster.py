@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hybridpress.config.knob import Knob, knob
@@ -26,3 +27,9 @@ class ClusterSettings:
     nodes: int | None = knob(
         None, Knob("nodes", parse_count, "How many nodes of the cluster press.", "N", "all that have a CPU")
     )
+
+    def not_of_one_machine(self, label: Callable[[str], str]) -> list[str]:
+        """What is asked for of a cluster without there being one."""
+        if self.nodes is None or self.cluster is not None:
+            return []
+        return [f"{label('nodes')} is for runs over a cluster; see --cluster"]

@@ -122,8 +122,6 @@ def cast_with(press: Press, config: RunConfig, flags: Mapping[str, Any], workers
 def mixed_cast(press: MixedPress, config: RunConfig, flags: Mapping[str, Any], workers: range | None = None) -> Cast:
     """The cast of a mix, with the settings that the mix as a whole has."""
     parts = run_parts(press, config, flags, workers)
-    if mistakes := _not_parts(config, [part.name for part in parts]):
-        raise UsageError(mistakes)
     none = Supply(Policy(), config.slots_by_worker, seed_of(config))
     shapes = [part.shape for part in parts]
     shape = scenario.Shape(
@@ -133,7 +131,8 @@ def mixed_cast(press: MixedPress, config: RunConfig, flags: Mapping[str, Any], w
         prepares=any(shape.prepares for shape in shapes),
         verifies=any(shape.verifies for shape in shapes),
     )
-    if mistakes := _contradictions(type(press).__name__, config, shape):
+    mistakes = _not_parts(config, [part.name for part in parts])
+    if mistakes := mistakes + _contradictions(type(press).__name__, config, shape):
         raise UsageError(mistakes)
     return Cast(config, press, shape, none, parts)
 
@@ -166,7 +165,7 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
     except UsageError as error:
         mistakes += error.mistakes
     if not mistakes:
-        mistakes += _contradictions(name, config, shape)
+        mistakes += [*_not_parts(config, ()), *_contradictions(name, config, shape)]
     if mistakes:
         raise UsageError(mistakes)
     _set(press, config)
@@ -182,7 +181,7 @@ def _set(press: Press, config: RunConfig) -> None:
 
 def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:
     """What the settings ask for and the scenario does not have, or cannot bear."""
-    mistakes = _not_parts(config, ())
+    mistakes = []
     if config.cpu_workers > 0 and not shape.has_cpu_work:
         mistakes.append(f"--cpu-workers {config.cpu_workers}: {name} has neither prepare() nor verify(); leave it out")
     if config.verify_sample < 1 and not shape.verifies:
@@ -193,6 +192,8 @@ def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list
             f"are more than the {format_count(MAX_THREADS)} threads that it may have: ask for fewer slots, or for "
             f"--processes {-(-config.concurrent // MAX_THREADS)}"
         )
+    if config.trace_sample and shape.blocks:
+        mistakes.append(f"--trace-sample is for an async press(), and {name}.press() is none; leave it out")
     if not shape.takes_word and not config.policy.is_default:
         mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
     return mistakes

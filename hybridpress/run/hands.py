@@ -56,12 +56,14 @@ class OneMachine:
     def __init__(self, cast: Cast) -> None:
         self._cast = cast
         self._spawner = Spawner(preparer(cast), tidier(cast.config))
+        self._box: machine.BoxWatch | None = None
 
     def ready(self, outputs: Outputs) -> tuple[RunConfig, int]:
         outputs.starting("building the word table")
         self._spawner.start()
         n_words, n_cpu_workers = check_table_and_host(self._spawner, self._cast)
         config = replace(self._cast.config, cpu_workers=n_cpu_workers)
+        self._box = machine.BoxWatch()  # before this process is kept on some CPUs
         outputs.starting(told_start(config, n_words))
         return config, n_words
 
@@ -71,7 +73,7 @@ class OneMachine:
             event = EventResult(0.0, "few_open_files", shortage)
             state.events.append(event)
             outputs.event(event)
-        return Coordinator(state, Forkers(self._spawner, range(config.processes)), outputs)
+        return Coordinator(state, Forkers(self._spawner, range(config.processes)), outputs, self._box)
 
     def beside(self, config: RunConfig) -> AbstractContextManager[None]:
         """With --pin-cpus, keep the coordinator off the workers' CPUs, as far as there are others."""

@@ -28,7 +28,7 @@ from hybridpress.press import Press
 from hybridpress.report.output import Output, Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
-from hybridpress.run.finish import Finished, finished_run, tell_thresholds
+from hybridpress.run.finish import Finished, finished_run, tell_judgement
 from hybridpress.run.hands import Hands, hands_of
 
 SPARE_S = 60.0
@@ -78,7 +78,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
     for knob in ("duration", "iterations", "stage", "profile", "rate_csv", "slot_stage"):
         if knob in flags:
             mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search, which sets the rate by itself")
-    for knob in ("threshold", "abort_on_fail", "abort_grace"):
+    for knob in ("threshold", "abort_on_fail", "abort_grace", "until", "until_min"):
         if knob in flags:
             mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search: its objectives are those of --slo")
     try:
@@ -92,7 +92,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
         assert found.config.qps is not None
         try:
             # What the scenario asks of a run says nothing of the steps of a search, many of which are to be too much.
-            config = replace(found.config, thresholds=(), abort_on_fail=False)
+            config = replace(found.config, thresholds=(), abort_on_fail=False, until=None)
             return _executed(replace(found, config=config), flags, Seeker(quest, found.config.qps))
         except UsageError as error:
             mistakes += error.mistakes
@@ -113,7 +113,7 @@ def _executed(cast: Cast, flags: Mapping[str, Any], seeker: Seeker | None = None
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
         complaint = hands.tell_words(state, outputs)
-        tell_thresholds(state, outputs)
+        tell_judgement(state, outputs)
         state.events.extend(outputs.failures)
         n_failures = len(outputs.failures)
         result = summarize(hands.facts(config, n_words, state))

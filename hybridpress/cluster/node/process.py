@@ -18,18 +18,20 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from hybridpress.clock import now_ns, suspended_ns
+from hybridpress.clock import now_ns, suspended_ns, wall_ahead_ns
 from hybridpress.cluster import wire
 from hybridpress.cluster.clocks import order_by, report_by
 from hybridpress.cluster.messages import Closing, Job, Muster, Standing, Told
 from hybridpress.cluster.node.state import NodeState
 from hybridpress.cluster.recipe import made
 from hybridpress.coordinator.actions import Action, Fork, Kill, Tell
+from hybridpress.coordinator.coordinator import BOX_GAP_NS
 from hybridpress.coordinator.crew import Crew, Forkers
 from hybridpress.coordinator.spawner import Prepared, Spawner, die_with_parent
 from hybridpress.coordinator.state import Phase
 from hybridpress.errors import EXIT_BROKEN, EXIT_DONE, HybridpressError, UsageError
 from hybridpress.ipc.messages import Order, Report
+from hybridpress.machine import BoxWatch
 from hybridpress.run.cast import Cast, cast_with
 from hybridpress.run.finish import words_told
 from hybridpress.run.ready import check_table_and_host, preparer
@@ -136,6 +138,7 @@ class Conductor:
         self._first = first
         self._ahead_ns = ahead_ns
         self._cast = cast
+        self._box = BoxWatch()
         self._over = asyncio.Event()
         self._writer: asyncio.StreamWriter | None = None
 
@@ -167,10 +170,15 @@ class Conductor:
         self._over.set()
 
     async def _tick(self) -> None:
-        before_ns = suspended_ns()
+        before_ns, look_ns = suspended_ns(), 0
         while True:
             await asyncio.sleep(TICK_S)
-            self._act(self._state.ticked(now_ns(), suspended_ns() - before_ns))
+            now = now_ns()
+            if self._state.phase is Phase.PRESSING and now >= look_ns:
+                look_ns = now + BOX_GAP_NS
+                if (told := self._state.fitness.saw_box(now, self._box.read())) is not None:
+                    self._act([self._state.note(now, "memory_low", told)])
+            self._act(self._state.ticked(now, suspended_ns() - before_ns, wall_ahead_ns()))
 
     # what the crew tells
 
@@ -185,6 +193,9 @@ class Conductor:
 
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None:
         self._act(self._state.cpu_worker_exited(number, pid, exit_code, now_ns()))
+
+    def deserted(self) -> None:
+        self._act(self._state.deserted(now_ns()))
 
     def complained(self, text: str) -> None:
         self._state.complain(text)

@@ -75,7 +75,7 @@ class NodeState(RunState):
     def name_of(self, number: int) -> str:
         return f"worker {self._first + number} of node {self._node}"
 
-    def _new_dealer(self) -> Dealer:
+    def new_dealer(self) -> Dealer:
         return NodeDealer(self.config, self.places, self._node)
 
     @property
@@ -157,8 +157,8 @@ class NodeState(RunState):
             self._say(self._deals.gave_up(number, ()))
         return actions
 
-    def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
-        actions = super().ticked(now_ns, suspended_ns)
+    def ticked(self, now_ns: int, suspended_ns: int = 0, wall_ahead_ns: int | None = None) -> list[Action]:
+        actions = super().ticked(now_ns, suspended_ns, wall_ahead_ns)
         is_due = now_ns - self._counted_ns >= self._gap_ns
         if is_due and self.phase in {Phase.PRESSING, Phase.DRAINING} and not self._said_done:
             self._counted_ns = now_ns
@@ -238,7 +238,8 @@ class NodeState(RunState):
 
     def closing(self, words: Sequence[tuple[str, str]] = (), complaint: str | None = None) -> Closing:
         """The very last word."""
-        verdict, reasons = judge(self.total, self.conditions())
+        conditions = self.conditions()
+        verdict, reasons = judge(self.total, conditions)
         totals = tuple(replace(worker.totals, id=self._first + worker.totals.id) for worker in self.places)
         return Closing(
             self._node,
@@ -247,7 +248,7 @@ class NodeState(RunState):
             tuple((reason.code, reason.text) for reason in reasons),
             tuple(words),
             complaint,
-            self.suspended_ns,
+            conditions.suspended_s,
             self.n_lost,
             self.n_workers_lost,
         )

@@ -227,7 +227,9 @@ def test_without_a_mouse(open_page: Open, lively: bytes) -> None:
     plot.press("Escape")
     assert not show_all.is_visible()
     latency.locator("summary").press("Enter")
-    assert latency.locator(".hp-data tbody tr").count() == 120
+    rows = latency.locator(".hp-data tbody tr")
+    rows.last.wait_for()
+    assert rows.count() == 120
 
 
 def test_the_mouse(open_page: Open, lively: bytes) -> None:
