@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
@@ -56,6 +57,10 @@ class Placement:
             UsageError: there is no such cluster, or not as many nodes.
             RunError: the agents could not be placed.
         """
+        if self._where.startswith("local:"):
+            # Whoever can reach a cluster can run anything on it: one of our own is for whoever knows its token.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray = _ray()
         try:
             if self._where.startswith("local:"):
