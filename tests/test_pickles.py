@@ -10,6 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hybridpress"
 
 UNPICKLES = {
+    "cluster/packing.py": "calls of a Ray cluster, which executes what is sent in it anyway, behind its token; a pair "
+    "of sockets between an agent and the process that it started",
     "coordinator/spawner.py": "a pipe between a process and the one that it forked",
     "ipc/channel.py": "a pipe and a queue between coordinator and worker, both made before the fork",
     "vocab/packed.py": "memory that this run packed itself",
