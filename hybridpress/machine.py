@@ -104,6 +104,11 @@ class BoxCounts:
     """Time in which some process waited for a CPU (pressure stall information)…"""
     memory_waited_s: float | None = None
     """…and for memory."""
+    memory_bytes: int | None = None
+    """Memory in use that cannot be taken back, where it is scarcest: of our cgroup, or of the machine…"""
+    memory_limit_bytes: int | None = None
+    """…and how much there may be."""
+    is_memory_of_group: bool = False
 
 
 class BoxWatch:
@@ -116,12 +121,14 @@ class BoxWatch:
         self._cpus = {f"cpu{number}" for number in (cpus() if watched is None else watched)}
         self._root = root
         self._ticks_per_s = os.sysconf("SC_CLK_TCK")
-        self._quotas = list(self._quota_files())
+        self._quotas = list(self._group_files("cpu", "cpu.stat", "nr_throttled"))
+        self._memory = [file.rpartition("/")[0] for file in self._group_files("memory", "memory.stat", "inactive_file")]
 
     def read(self) -> BoxCounts:
-        """The counts now: some 0.1 ms, for up to six files that are no files."""
+        """The counts now: some 0.5 ms, for a dozen files that are no files."""
         cpu_s, busy_s, stolen_s = self._cpu_s()
         n_periods, n_throttled, throttled_s = self._quota()
+        memory_bytes, limit_bytes, is_of_group = self._scarcest_memory()
         swapped = _numbers(self._text("proc/vmstat"), "pswpin", "pswpout")
         return BoxCounts(
             n_cpus=len(self._cpus),
@@ -134,6 +141,9 @@ class BoxWatch:
             swapped_pages=sum(swapped.values()) if swapped else None,
             cpu_waited_s=self._waited_s("proc/pressure/cpu"),
             memory_waited_s=self._waited_s("proc/pressure/memory"),
+            memory_bytes=memory_bytes,
+            memory_limit_bytes=limit_bytes,
+            is_memory_of_group=is_of_group,
         )
 
     def _text(self, path: str) -> str:
@@ -158,22 +168,22 @@ class BoxWatch:
             return None, None, None
         return total / self._ticks_per_s, (total - idle) / self._ticks_per_s, stolen / self._ticks_per_s
 
-    def _quota_files(self) -> Iterator[str]:
-        """The files with what the CPU quotas did to us: a quota of each group that we are in counts."""
+    def _group_files(self, controller: str, name: str, word: str) -> Iterator[str]:
+        """The files of this name, with *word* in them, of each group that we are in: limits of all of them count."""
         for line in self._text("proc/self/cgroup").splitlines():
             _, _, rest = line.partition(":")
             controllers, _, path = rest.partition(":")
             if not controllers:
                 mounts = ["sys/fs/cgroup", "sys/fs/cgroup/unified"]
-            elif "cpu" in controllers.split(","):
-                mounts = ["sys/fs/cgroup/cpu", f"sys/fs/cgroup/{controllers}"]
+            elif controller in controllers.split(","):
+                mounts = [f"sys/fs/cgroup/{controller}", f"sys/fs/cgroup/{controllers}"]
             else:
                 continue
             groups = [PurePosixPath(path), *PurePosixPath(path).parents]
             for mount in dict.fromkeys(mounts):
                 for group in groups:
-                    file = f"{mount}{group}".rstrip("/") + "/cpu.stat"
-                    if "nr_throttled" in self._text(file):
+                    file = f"{mount}{group}".rstrip("/") + f"/{name}"
+                    if word in self._text(file):
                         yield file
 
     def _quota(self) -> tuple[int, int, float] | tuple[None, None, None]:
@@ -187,6 +197,22 @@ class BoxWatch:
             throttled_s = counts.get("throttled_usec", 0) / 1e6 + counts.get("throttled_time", 0) / 1e9
             found.append((counts.get("nr_periods", 0), counts.get("nr_throttled", 0), throttled_s))
         return max(found, key=lambda counts: counts[1])
+
+    def _scarcest_memory(self) -> tuple[int, int, bool] | tuple[None, None, bool]:
+        """Where the least share of the memory is left: how much is in use, of how much, and whether a group's it is."""
+        found = []
+        words = (line.split() for line in self._text("proc/meminfo").splitlines())
+        box = {line[0]: int(line[1]) * 1024 for line in words if len(line) == 3}
+        if "MemTotal:" in box and "MemAvailable:" in box:
+            found.append((box["MemTotal:"] - box["MemAvailable:"], box["MemTotal:"], False))
+        for group in self._memory:
+            # v2, then v1; without a limit v2 says "max", v1 a number beyond all memory
+            limit = self._text(f"{group}/memory.max") or self._text(f"{group}/memory.limit_in_bytes")
+            used = self._text(f"{group}/memory.current") or self._text(f"{group}/memory.usage_in_bytes")
+            if limit.strip().isdigit() and used.strip().isdigit() and int(limit):
+                cached = _numbers(self._text(f"{group}/memory.stat"), "inactive_file").get("inactive_file", 0)
+                found.append((max(int(used) - cached, 0), int(limit), True))
+        return max(found, key=lambda one: one[0] / one[1], default=(None, None, False))
 
     def _waited_s(self, path: str) -> float | None:
         """How long some process waited, of a file such as "some avg10=0.22 … total=32665461" (µs)."""

@@ -175,6 +175,49 @@ def test_cpu_quotas(tmp_path: Path, files: dict[str, str]) -> None:
     assert (found.n_periods, found.n_throttled, found.throttled_s) == (50, 20, 3.0)
 
 
+MEMINFO = "MemTotal:       1000 kB\nMemFree:  10 kB\nMemAvailable:    {0} kB\nHugePages_Total:  0\n"
+CACHED = "anon 5\ninactive_file {0}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"proc/meminfo": MEMINFO.format(250)}, (750 * 1024, 1000 * 1024, False)),
+        # v2: of the groups that have a limit, the one with least left; the cache of files can be given back
+        (
+            {
+                "proc/meminfo": MEMINFO.format(250),
+                "proc/self/cgroup": "0::/slice/run\n",
+                "sys/fs/cgroup/slice/run/memory.stat": CACHED.format(0),
+                "sys/fs/cgroup/slice/run/memory.max": "max\n",
+                "sys/fs/cgroup/slice/run/memory.current": "999\n",
+                "sys/fs/cgroup/slice/memory.stat": CACHED.format(100),
+                "sys/fs/cgroup/slice/memory.max": "1000\n",
+                "sys/fs/cgroup/slice/memory.current": "950\n",
+            },
+            (850, 1000, True),
+        ),
+        # v1, whose group of all has no limit but a number that no memory reaches
+        (
+            {
+                "proc/self/cgroup": "4:memory:/box\n",
+                "sys/fs/cgroup/memory/box/memory.stat": CACHED.format(0),
+                "sys/fs/cgroup/memory/box/memory.limit_in_bytes": "1000\n",
+                "sys/fs/cgroup/memory/box/memory.usage_in_bytes": "400\n",
+                "sys/fs/cgroup/memory/memory.stat": CACHED.format(0),
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+                "sys/fs/cgroup/memory/memory.usage_in_bytes": "5000\n",
+            },
+            (400, 1000, True),
+        ),
+    ],
+)
+def test_memory(tmp_path: Path, files: dict[str, str], expected: tuple[int, int, bool]) -> None:
+    """Where memory is scarcest, whichever limit that is."""
+    found = machine.BoxWatch([0], write(tmp_path, files)).read()
+    assert (found.memory_bytes, found.memory_limit_bytes, found.is_memory_of_group) == expected
+
+
 def test_where_nothing_is_told(tmp_path: Path) -> None:
     """On another system, or in a container that hides it all, nothing is known, and that is no error."""
     assert machine.BoxWatch([], tmp_path).read() == machine.BoxCounts()

@@ -6,10 +6,10 @@ NAMES = [f"GET /page/{number}" for number in range(50)]
 
 
 class ManySteps(Press):
-    def vocab(self):
+    def vocab(self) -> list[str]:
         return NAMES
 
-    async def press(self, word):
+    async def press(self, word: str) -> None:
         with step(word):
             pass
-        check(word, "there is a word")
+        check(bool(word), "there is a word")

@@ -98,7 +98,9 @@ class Coordinator:
 
     def _look_at_box(self, now: int) -> None:
         if self._box is not None:
-            self.state.fitness.saw_box(now, self._box.read())
+            told = self.state.fitness.saw_box(now, self._box.read())
+            if told is not None:
+                self._act([self.state.note(now, "memory_low", told)])
         self._look_at_box_ns = now + BOX_GAP_NS
 
     async def _tell_status(self) -> None:

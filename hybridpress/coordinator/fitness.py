@@ -13,12 +13,14 @@ from hybridpress.metrics.interval import Health, Interval
 from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.surroundings import PAGE_MIB, Box
 from hybridpress.metrics.verdict import CPU_SATURATED_PCT, Conditions
-from hybridpress.units import NS_PER_S, format_span
+from hybridpress.units import NS_PER_S, format_bytes, format_span
 
 EXHAUSTED_COUNTS = 3
 """Slots count as exhausted when iterations waited for them in so many of the reports (every 100 ms) of a run…"""
 EXHAUSTED_SHARE = 0.01
 """…and in at least this share of them."""
+MEMORY_SHARE = 0.9
+"""Of the memory that there is: told when so much is in use."""
 SET_NS = 100_000_000
 """A wall clock that moves by so much from one look to the next was set; what keeps it right moves it by far less."""
 
@@ -37,6 +39,7 @@ class Fitness:
         self._wall_ahead_ns: int | None = None
         self._first_box: tuple[int, BoxCounts] | None = None
         self._last_box: tuple[int, BoxCounts] | None = None
+        self._told_memory = False
 
     def counted(self, counts: Counts, n_slots: int) -> None:
         """A worker with *n_slots* told where it is."""
@@ -69,11 +72,23 @@ class Fitness:
             "taken from it"
         )
 
-    def saw_box(self, at_ns: int, counts: BoxCounts) -> None:
-        """What the kernel counted so far. The first time is the begin of the load."""
+    def saw_box(self, at_ns: int, counts: BoxCounts) -> str | None:
+        """What the kernel counted so far, the first time at the begin of the load. Returns what is to be told of it, if
+        anything is: that soon there is no memory left.
+        """
         if self._first_box is None:
             self._first_box = (at_ns, counts)
         self._last_box = (at_ns, counts)
+        used, limit = counts.memory_bytes, counts.memory_limit_bytes
+        if used is None or limit is None or used < MEMORY_SHARE * limit or self._told_memory:
+            return None
+        self._told_memory = True
+        whose = "this cgroup may have" if counts.is_memory_of_group else "the machine has"
+        return (
+            f"memory is short: {format_bytes(used)} of the {format_bytes(limit)} that {whose} are in use, and the "
+            "kernel kills a process when all are: ask for fewer --concurrent or --processes or a smaller --max-body, "
+            "or raise the limit"
+        )
 
     def conditions(self, n_unstarted: int, n_workers_lost: int, workers: Sequence[WorkerTotals]) -> Conditions:
         """What the verdict rests on besides the measurements."""

@@ -20,6 +20,7 @@ from hybridpress.report.background import Background
 from hybridpress.report.measures import BOUNDS_S, Buckets, Measure, measures_of
 from hybridpress.report.output import Obey
 from hybridpress.report.safe import writable
+from hybridpress.units import format_count
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import Metric, MetricsData
@@ -82,6 +83,8 @@ class Otlp(Background[Piece]):
         if self._last is not None and self._n_seconds % EXPORT_GAP_S:
             self.put(Piece(time.time_ns(), measures_of(self._last), ()))
         await super().shut()
+        if self._last is not None and (n_unfollowed := self._last.total.n_unfollowed):
+            self.complain(f"{format_count(n_unfollowed)} iterations of --trace-sample were too many to be followed")
 
     def send(self, pieces: list[Piece]) -> None:
         assert self._senders is not None

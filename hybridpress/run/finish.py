@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+from uvloop._version import __version__ as uvloop_version
 
 from hybridpress import __version__, hot, machine, scenario
 from hybridpress.clock import now_ns
@@ -96,7 +97,7 @@ def _versions() -> dict[str, str]:
     system = platform.uname()
     return {
         "Python": platform.python_version(),
-        "uvloop": importlib.metadata.version("uvloop"),
+        "uvloop": uvloop_version,
         "hot path": "compiled" if hot.IS_COMPILED else "Python",
         "system": f"{system.system} {system.release} {system.machine}, {machine.n_cpus()} CPUs",
     }

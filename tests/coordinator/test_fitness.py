@@ -87,3 +87,15 @@ def test_a_wall_clock_that_is_set_is_told() -> None:
     assert "set back by 1 min 30 s" in str(found.clocks(3 * S, 8 * S - 90 * S))
     assert found.clocks(3 * S, None) is None
     assert conditions(found).suspended_s == 3.0
+
+
+def test_memory_is_told_once() -> None:
+    """When nine tenths are in use, whoever has them; without figures nothing is told."""
+    found = fitness()
+    counts = BoxCounts(memory_bytes=800 * 2**20, memory_limit_bytes=2**30, is_memory_of_group=True)
+    assert found.saw_box(0, BoxCounts()) is None
+    assert found.saw_box(S, counts) is None
+    told = found.saw_box(2 * S, replace(counts, memory_bytes=950 * 2**20))
+    assert told is not None
+    assert told.startswith("memory is short: 950 MiB of the 1.00 GiB that this cgroup may have are in use")
+    assert found.saw_box(3 * S, replace(counts, memory_bytes=960 * 2**20)) is None

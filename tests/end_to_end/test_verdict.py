@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hybridpress.machine import n_cpus
-from tests.support import command
+from tests.support import cgroup, command
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 
@@ -135,28 +133,8 @@ def test_pauses_of_the_garbage_collector(troubles: Path) -> None:
 @pytest.fixture
 def quota() -> Iterator[Path]:
     """The file by which a process joins a cgroup that may use a fifth of a CPU."""
-    if os.geteuid() != 0 or sys.platform != "linux":
-        pytest.skip("CPU quotas are root's to give, on Linux")
-    of_v1 = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").exists()
-    root = Path("/sys/fs/cgroup/cpu" if of_v1 else "/sys/fs/cgroup")
-    group = root / f"hybridpress-test-{os.getpid()}"
-    try:
-        group.mkdir()
-        if of_v1:
-            (group / "cpu.cfs_quota_us").write_text("20000")
-        else:
-            with suppress(OSError):
-                (root / "cgroup.subtree_control").write_text("+cpu")
-            (group / "cpu.max").write_text("20000 100000")
-    except OSError as error:
-        with suppress(OSError):
-            group.rmdir()
-        pytest.skip(f"no CPU quota can be given here: {error}")
-    yield group / "cgroup.procs"
-    for pid in (group / "cgroup.procs").read_text().split():
-        with suppress(OSError):
-            (root / "cgroup.procs").write_text(pid)
-    group.rmdir()
+    with cgroup.limited("cpu", ("cpu.cfs_quota_us", "20000"), ("cpu.max", "20000 100000")) as procs:
+        yield procs
 
 
 def test_a_cpu_quota_that_is_used_up(troubles: Path, quota: Path, monkeypatch: pytest.MonkeyPatch) -> None:
