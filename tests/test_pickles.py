@@ -13,7 +13,7 @@ UNPICKLES = {
     "cluster/crew.py": "nodes of the cluster, by Ray's calls, which run what they are sent themselves: see SECURITY.md",
     "cluster/late.py": "memory that this process packed itself",
     "cluster/many.py": "nodes of the cluster, as above",
-    "cluster/node/process.py": "a pipe between an agent on its node and the process that it started",
+    "cluster/node/process.py": "a pair of sockets between an agent and the process of its node, which it started",
     "coordinator/spawner.py": "a pipe between a process and the one that it forked",
     "ipc/channel.py": "a pipe and a queue between coordinator and worker, both made before the fork",
     "vocab/packed.py": "memory that this run packed itself",
