@@ -6,6 +6,9 @@
 PYTHON ?= python3
 JOBS ?= 2
 PEERS ?=
+SOAK ?=
+FUZZ_SECONDS ?= 60
+READERS ?= http stream events 'thrift binary' 'thrift loose' 'thrift compact' 'thrift json'
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,12 +16,13 @@ INSTALLED := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 APT_PACKAGES := tests/apt-packages.txt
 APT_LOG := $(VENV)/apt.log
+SOAK_LOG := $(VENV)/soak.log
 OLDEST_PYTHON := 3.11
 OF_THE_TWINS := tests/hot tests/clients tests/metrics tests/worker tests/end_to_end/test_rates.py
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test check bench bench-peers programs readme constraints clean
+.PHONY: help venv demo test check bench bench-peers soak fuzz programs readme constraints clean
 
 help: ## list these targets
 	@echo "make TARGET [PYTHON=python3.12] [JOBS=2] [PEERS='--rounds 1'], where TARGET is one of"
@@ -50,11 +54,13 @@ $(COMPILED): hybridpress/hot/compiled.pyx hybridpress/hot/thrift_compiled.pyx | 
 demo: venv ## start the built-in target, press it for some seconds, print the summary, write the report
 	@$(BIN)/hybridpress demo
 
-test: programs check ## lint, types, then the whole suite; what judges time runs by itself; the Python twin of the hot path
+test: programs check ## lint, types, then the whole suite; what judges time by itself, five minutes of soak beside the rest; the Python twin of the hot path
 	@status=0; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone" --durations 10 || status=$$?; \
+	$(BIN)/python -m pytest -m soak >$(SOAK_LOG) 2>&1 & soak=$$!; \
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone and not soak" --durations 10 || status=$$?; \
+	wait $$soak || status=$$?; cat $(SOAK_LOG); \
 	$(BIN)/python -m pytest -m alone --durations 10 || { code=$$?; [ $$code -eq 5 ] || status=$$code; }; \
-	HYBRIDPRESS_PURE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone" $(OF_THE_TWINS) || status=$$?; \
+	HYBRIDPRESS_PURE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone and not soak" $(OF_THE_TWINS) || status=$$?; \
 	exit $$status
 
 check: venv ## ruff (rules and format) and mypy, strict
@@ -69,6 +75,9 @@ bench: programs ## run every bench for real; some minutes
 		echo "== $$file"; PYTHONPATH=. $(BIN)/python "$$file" || status=1; \
 	done; \
 	exit $$status
+
+soak: programs ## an hour at 5,000 requests a second with errors and live changes; memory and lateness over time
+	@PYTHONPATH=. $(BIN)/python bench/soak.py $(SOAK)
 
 bench-peers: programs ## hybridpress beside wrk, k6, Locust and more, on one core each; half an hour
 	@PYTHONPATH=. $(BIN)/python bench/peers.py $(PEERS)
@@ -92,6 +101,12 @@ programs: venv ## install the programs that tests start (as root on Debian), els
 			>>$(APT_LOG) 2>&1 </dev/null || failed="$$failed $$package"; \
 	done; \
 	[ -z "$$failed" ] || echo "Could not install:$$failed (see $(APT_LOG)). Tests that need them are skipped."
+
+fuzz: venv ## feed the readers of replies with made-up bytes, for FUZZ_SECONDS each; needs Atheris, which it installs
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@for reader in $(READERS); do \
+		echo "== $$reader, $(FUZZ_SECONDS) s"; $(BIN)/python -m tests.hostile.fuzz "$$reader" $(FUZZ_SECONDS) || exit 1; \
+	done
 
 readme: venv ## write the table of options in README.md anew
 	@$(BIN)/python -m tests.support.readme

@@ -58,9 +58,9 @@ def round_trip(name: str, ask: Callable[[], Ask], words: list[Any]) -> Bench:
     def run_all(n_rounds: int) -> Measured:
         door = Door()
         context = multiprocessing.get_context("fork")
-        worker = context.Process(target=be_cpu_worker, args=(Empty(), words, door))
+        worker = context.Process(target=be_cpu_worker, args=([(Empty(), words)], door))
         worker.start()
-        line = door.come_in()
+        line = door.come_in(0)
         asked = ask()
 
         def run(_: Any) -> None:

@@ -89,3 +89,15 @@ def test_files_that_are_named_exist(text: str) -> None:
     named = re.findall(r"`((?:tests|scenarios|bench|hybridpress)/[\w./]*)`", text)
     assert named
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+FAULTS = re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", (ROOT / "tests" / "README.md").read_text())
+
+
+def test_the_table_of_faults_names_tests_that_are_there() -> None:
+    """Every file of tests that the table names exists, with the test that it names."""
+    assert len(FAULTS) > 30
+    for file, test in FAULTS:
+        path = ROOT / "tests" / file
+        assert path.is_file(), file
+        assert f"def {test}" in path.read_text(), f"{file}::{test}"

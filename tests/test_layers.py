@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "config": "errors machine settings units load metrics vocab",
         "ipc": "errors load metrics config",
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",
-        "coordinator": "errors clock control units load metrics config ipc",
+        "coordinator": "errors clock control machine units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "config errors metrics report",
         "cluster": "errors clock config metrics run",

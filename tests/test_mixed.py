@@ -26,9 +26,9 @@ class Cannot(QueryVm):
         raise ValueError("no account")
 
 
-def shares(parts: Any) -> list[tuple[str, float | None, float | None, int | None]]:
+def shares(parts: Any) -> list[tuple[str, float | None, str | None, int | None]]:
     return [
-        (part.name, part.weight, part.profile and part.profile.describe(), part.concurrent)
+        (part.name, part.weight, None if part.profile is None else part.profile.describe(), part.concurrent)
         for part in parts_of(MixedPress(parts))
     ]
 

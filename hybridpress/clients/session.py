@@ -43,7 +43,7 @@ def open_session(
         timeout=aiohttp.ClientTimeout(total=settings.timeout_s if timeout_s is ... else timeout_s),
         headers=dict(settings.headers),
         cookie_jar=None if settings.cookies else aiohttp.DummyCookieJar(),
-        trace_configs=[_timing(trace)],
+        trace_configs=[_timing(trace), *([_telling()] if settings.follows else [])],
     )
 
 
@@ -56,6 +56,20 @@ def _place(settings: HttpSettings, tls: ssl.SSLContext | bool) -> tuple[str | No
     if url.origin.unix_path is not None:
         return f"http://localhost{prefix}", aiohttp.UnixConnector(url.origin.unix_path, limit=0)
     return f"{url.origin}{prefix}", aiohttp.TCPConnector(limit=0, ssl=tls)
+
+
+def _telling() -> aiohttp.TraceConfig:
+    """Tells the server the id of the iteration that it is asked by, where that is followed."""
+    from hybridpress.clients.follow import HEADER, following
+
+    telling = aiohttp.TraceConfig()
+
+    async def start(_: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
+        if (mine := following.get()) is not None:
+            params.headers.setdefault(HEADER, mine.header)
+
+    telling.on_request_start.append(start)
+    return telling
 
 
 def _timing(trace: Trace) -> aiohttp.TraceConfig:

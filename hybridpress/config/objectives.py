@@ -6,10 +6,14 @@ from dataclasses import dataclass
 
 from hybridpress.config.knob import Knob, knob
 from hybridpress.metrics.thresholds import Threshold, parse_thresholds
+from hybridpress.metrics.until import Until, parse_until
 from hybridpress.settings import parse_flag
 from hybridpress.units import parse_duration_s
 
 ABORT_GRACE_S = 10.0
+UNTIL_MIN_S = 10.0
+UNTIL_MAX_S = 300.0
+"""How long a run with --until goes at most, where nothing else ends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,4 +35,17 @@ class ObjectiveSettings:
     )
     abort_grace_s: float | None = knob(
         None, Knob("abort_grace", parse_duration_s, "But not in the first TIME of the load.", "TIME", "10s")
+    )
+    until: Until | None = knob(
+        None,
+        Knob(
+            "until",
+            parse_until,
+            "End the run once the 95 % confidence interval of a percentile or the mean is that narrow: 'p99 ±5%'. "
+            "--duration is then the longest it goes, 5m if left out.",
+            "PRECISION",
+        ),
+    )
+    until_min_s: float | None = knob(
+        None, Knob("until_min", parse_duration_s, "But not in the first TIME of the load.", "TIME", "10s")
     )

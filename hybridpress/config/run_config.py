@@ -17,7 +17,7 @@ from typing import Any
 from hybridpress.config.clients import ClientSettings
 from hybridpress.config.knob import Knob, Layer
 from hybridpress.config.load import LoadSettings
-from hybridpress.config.objectives import ABORT_GRACE_S, ObjectiveSettings
+from hybridpress.config.objectives import ABORT_GRACE_S, UNTIL_MAX_S, UNTIL_MIN_S, ObjectiveSettings
 from hybridpress.config.outputs import OutputSettings
 from hybridpress.config.secrets import masked, masked_url
 from hybridpress.config.slots import SlotSettings
@@ -29,6 +29,7 @@ from hybridpress.load.wanted import contradictions, rate_profile, replaced_by, s
 from hybridpress.load.words import Csv
 from hybridpress.machine import n_cpus
 from hybridpress.metrics.thresholds import Threshold
+from hybridpress.metrics.until import Until
 from hybridpress.vocab import policy
 
 DEFAULT_DURATION_S = 30.0
@@ -116,6 +117,10 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Object
             mistakes.append(f"{label('abort_on_fail')} needs a threshold to fail, such as --threshold 'p99<200ms'")
         if self.abort_grace_s is not None and not self.abort_on_fail:
             mistakes.append(f"{label('abort_grace_s')} is for --abort-on-fail")
+        if self.until_min_s is not None and self.until is None:
+            mistakes.append(f"{label('until_min_s')} is for --until")
+        if self.until_min_s is not None and self.duration_s is not None and self.until_min_s > self.duration_s:
+            mistakes.append(f"{label('until_min_s')} is longer than {label('duration_s')}")
         if self.processes > self.concurrent:
             mistakes.append(
                 f"{label('processes')} {self.processes} is more than {label('concurrent')} {self.concurrent}: "
@@ -126,6 +131,8 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Object
         except UsageError as error:
             name = "exhausted" if self.exhausted is not None else "draw"
             mistakes += [f"{label(name)} cannot be: {mistake}" for mistake in error.mistakes]
+        if self.trace_sample and self.otlp is None:
+            mistakes.append(f"{label('trace_sample')} needs {label('otlp')}, to which the traces are sent")
         if self.insecure and self.ca_file:
             mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
         if self.local_addresses and (self.host or "").startswith("http+unix"):
@@ -140,7 +147,10 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Object
         load = self.slot_profile or self.profile
         is_endless = load is None or load.is_endless
         if self.duration_s is None and self.iterations is None and not (is_endless and self.draw == "once"):
-            changes["duration_s"] = DEFAULT_DURATION_S if load is None or load.is_endless else load.duration_s
+            usual_s = DEFAULT_DURATION_S if self.until is None else UNTIL_MAX_S
+            changes["duration_s"] = usual_s if load is None or load.is_endless else load.duration_s
+        if self.until is not None and self.until_min_s is None:
+            changes["until_min_s"] = UNTIL_MIN_S
         if self.abort_on_fail and self.abort_grace_s is None:
             changes["abort_grace_s"] = ABORT_GRACE_S
         if self.seed is None:
@@ -197,7 +207,7 @@ def _plain(value: Any) -> Any:
         return value.describe()
     if isinstance(value, Csv):
         return value.path
-    if isinstance(value, Threshold):
+    if isinstance(value, Threshold | Until):
         return value.expression
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 

@@ -7,7 +7,7 @@ import signal
 from contextlib import suppress
 from typing import Protocol
 
-from hybridpress.clock import now_ns, suspended_ns
+from hybridpress.clock import now_ns, suspended_ns, wall_ahead_ns
 from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.crew import Crew
@@ -16,12 +16,15 @@ from hybridpress.coordinator.keys import Typing
 from hybridpress.coordinator.state import Phase, RunState
 from hybridpress.errors import HybridpressError
 from hybridpress.ipc.messages import Report
+from hybridpress.machine import BoxWatch
 from hybridpress.metrics.news import Moment, Status
 from hybridpress.metrics.result import EventResult
 from hybridpress.units import NS_PER_S
 
 TICK_S = 0.1
 """How often it looks what is to be moved, and whether anybody has been waited for too long."""
+BOX_GAP_NS = NS_PER_S
+"""How often it looks what the kernel counted of the machine."""
 STATUS_S = 0.25
 """How often listeners are told where the run is."""
 
@@ -41,11 +44,13 @@ class Listener(Protocol):
 
 
 class Coordinator:
-    """Conducts one run, the one of *state*, over *crew*."""
+    """Conducts one run, the one of *state*, over *crew*, on the machine that *box* watches, if it is on this one."""
 
-    def __init__(self, state: RunState, crew: Crew, listener: Listener) -> None:
+    def __init__(self, state: RunState, crew: Crew, listener: Listener, box: BoxWatch | None = None) -> None:
         self._crew = crew
         self._listener = listener
+        self._box = box
+        self._look_at_box_ns = 0
         self._over = asyncio.Event()
         self.state = state
         self.helm = Helm(self.state, self._act)
@@ -86,7 +91,17 @@ class Coordinator:
         before_ns = suspended_ns()
         while True:
             await asyncio.sleep(TICK_S)
-            self._act(self.state.ticked(now_ns(), suspended_ns() - before_ns))
+            now = now_ns()
+            if self.state.phase is Phase.PRESSING and now >= self._look_at_box_ns:
+                self._look_at_box(now)
+            self._act(self.state.ticked(now, suspended_ns() - before_ns, wall_ahead_ns()))
+
+    def _look_at_box(self, now: int) -> None:
+        if self._box is not None:
+            told = self.state.fitness.saw_box(now, self._box.read())
+            if told is not None:
+                self._act([self.state.note(now, "memory_low", told)])
+        self._look_at_box_ns = now + BOX_GAP_NS
 
     async def _tell_status(self) -> None:
         while True:
@@ -113,6 +128,9 @@ class Coordinator:
     def exited(self, worker: int, exit_code: int) -> None:
         self._act(self.state.exited(worker, exit_code, now_ns()))
 
+    def deserted(self) -> None:
+        self._act(self.state.deserted(now_ns()))
+
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None:
         self._act(self.state.cpu_worker_exited(number, pid, exit_code, now_ns()))
 
@@ -129,6 +147,7 @@ class Coordinator:
                 case Fork(worker):
                     self._crew.fork(worker)
                 case Started():
+                    self._look_at_box(now_ns())
                     self._listener.started()
                 case Draining(in_flight):
                     self._listener.draining(in_flight)

@@ -28,6 +28,9 @@ class Hearer(Protocol):
     def exited(self, worker: int, exit_code: int) -> None:
         """All that the worker said was heard before."""
 
+    def deserted(self) -> None:
+        """All of them are gone, and no other will come."""
+
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None: ...
 
     def complained(self, text: str) -> None:
@@ -104,6 +107,7 @@ class Forkers:
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())
             for worker in range(self._n_workers):
                 self._worker_is_gone(worker, -signal.SIGKILL, hearer)
+            hearer.deserted()
 
     def _worker_reports(self, worker: int, hearer: Hearer) -> None:
         report = self._channels[worker].receive()

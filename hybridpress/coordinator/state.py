@@ -13,8 +13,9 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.dealer import Dealer
+from hybridpress.coordinator.ending import end_of_load_ns, end_of_words_ns
+from hybridpress.coordinator.fitness import Fitness
 from hybridpress.coordinator.judge import Judge
-from hybridpress.coordinator.saturation import Saturation, Seen
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
 from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
@@ -32,7 +33,6 @@ OVERDUE_S = 5.0
 """A worker that has not reported so long after it should have is given up."""
 MAX_RESTARTS = 5
 """A worker that was lost so many times is not replaced again: its scenario kills it."""
-
 MAX_CPU_LOSSES_TOLD = 10
 """Events of CPU workers that died; the result counts all of them."""
 
@@ -63,8 +63,6 @@ class RunState:
     is_interrupted: bool = False
     is_out_of_words: bool = False
     """Whether a worker ended because there were no more words for it."""
-    suspended_ns: int = 0
-    """For how long the whole machine stood still since the workers were asked for."""
     broken: str | None = None
     """Why the run broke; None while it did not."""
     tally: Tally = field(init=False)
@@ -72,11 +70,15 @@ class RunState:
     dealer: Dealer = field(init=False)
     """What they are to start."""
     judge: Judge = field(init=False)
-    """What is said of the run."""
+    """What its thresholds come to."""
+    fitness: Fitness = field(init=False)
+    """How the generator fares."""
     places: list[Worker] = field(default_factory=list)
     """The worker that is in each place now."""
     _complaints: list[str] = field(default_factory=list)
-    _saturation: Saturation = field(default_factory=Saturation)
+    _awaited: set[int] = field(default_factory=set)  # whose fresh workers were asked for, and are not forked yet
+    _alone_until_ns: int | None = None
+    """Nobody presses, and a fresh worker must by this time; None: somebody does."""
     _deadline_ns: int | None = None
     _has_lost: bool = False
     _is_cut: bool = False
@@ -86,6 +88,7 @@ class RunState:
         self.tally = Tally(self.places)
         self.dealer = Dealer(self.config, self.places)
         self.judge = Judge(self.config)
+        self.fitness = Fitness(self.config)
         self._deadline_ns = self.begun_at_ns + int(self.config.start_timeout_s * NS_PER_S)
 
     # what others read
@@ -134,20 +137,13 @@ class RunState:
 
     def conditions(self) -> Conditions:
         """What the verdict rests on besides the measurements."""
-        return Conditions(
-            paced=self.config.is_paced,
-            n_unstarted=self.total.dropped,
-            n_workers_lost=self.n_workers_lost,
-            busiest_worker_cpu_pct=max((worker.totals.health.cpu_pct for worker in self.places), default=0.0),
-            suspended_s=self.suspended_ns / NS_PER_S,
-            slots_were_exhausted=self.judge.slots_were_exhausted,
-            saturation=self._saturation.worst,
-        )
+        return self.fitness.conditions(self.total.dropped, self.n_workers_lost, self.workers)
 
     # events
 
     def forked(self, number: int, pid: int, now_ns: int = 0) -> list[Action]:
         """Worker *number* runs as process *pid*."""
+        self._awaited.discard(number)
         worker = self.places[number]
         worker.totals.pid = pid
         if not worker.is_gone:
@@ -171,7 +167,7 @@ class RunState:
                 return self._ready(worker, report, now_ns)
             case Counts():
                 worker.counts = report
-                self.judge.counted(report, worker.n_slots)
+                self.fitness.counted(report, worker.n_slots)
                 self.dealer.counted(report)
                 return []
             case GivenUp():
@@ -182,6 +178,7 @@ class RunState:
                     return []
                 return [self._not_started(report.worker, len(report.failures), report.failures, now_ns)]
             case Measured():
+                self.fitness.measured(report.interval.index, report.interval.health)
                 self.tally.note(worker, report.interval)
                 return self._complete(now_ns)
             case Done():
@@ -206,14 +203,23 @@ class RunState:
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
             actions.append(self._happened(now_ns, "worker_lost", text))
-        if all(worker.is_gone for worker in self.places):
-            if not self.is_interrupted and not any(worker.is_done for worker in self.places):
-                self._break("all worker processes died")
-            return actions + self._finish(now_ns)
         if not worker.is_done and not worker.is_dismissed:
             actions += self._replace(worker, now_ns)
+        if self._is_deserted:
+            if self.phase is Phase.PRESSING and self._awaited:
+                self._alone_until_ns = self._alone_until_ns or now_ns + int(self.config.start_timeout_s * NS_PER_S)
+                return actions + self._complete(now_ns)
+            return actions + self.deserted(now_ns)
         actions += self._begin_if_ready(now_ns) + self._complete(now_ns)
         return actions + (self._drained(now_ns) if self.phase is Phase.PRESSING else [])
+
+    def deserted(self, now_ns: int) -> list[Action]:
+        """No worker is left, and none will come."""
+        if self.phase is Phase.OVER or not self._is_deserted:
+            return []
+        if not self.is_interrupted and not any(worker.is_done for worker in self.places):
+            self._break("all worker processes died")
+        return self._finish(now_ns)
 
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int, now_ns: int) -> list[Action]:
         """CPU worker *number* is gone, and another has taken its place."""
@@ -239,11 +245,20 @@ class RunState:
         actions: list[Action] = [self._happened(now_ns, "interrupted", "interrupted: waiting for what is in flight")]
         return actions + self._stop(now_ns)
 
-    def ticked(self, now_ns: int, suspended_ns: int = 0) -> list[Action]:
+    def ticked(self, now_ns: int, suspended_ns: int = 0, wall_ahead_ns: int | None = None) -> list[Action]:
         """Time passed: is anything to be moved, and has anybody been waited for too long? *suspended_ns*: so long the
-        machine stood still so far.
+        machine stood still so far; *wall_ahead_ns*: so far its wall clock is ahead.
         """
-        self.suspended_ns = suspended_ns
+        if (told := self.fitness.clocks(suspended_ns, wall_ahead_ns)) is not None:
+            return [self._happened(now_ns, "wall_clock_set", told), *self._ticked(now_ns)]
+        return self._ticked(now_ns)
+
+    def _ticked(self, now_ns: int) -> list[Action]:
+        if self.phase is Phase.PRESSING and (until_ns := self._alone_until_ns) is not None:
+            if now_ns < until_ns:
+                return []
+            self._break("all worker processes died, and no fresh one was ready in time; see --start-timeout")
+            return self._finish(now_ns)
         if self.phase is Phase.PRESSING:
             actions: list[Action] = [*self.dealer.look(now_ns)]
             deadline_ns = self._pressing_deadline_ns()
@@ -291,6 +306,10 @@ class RunState:
             self._complaints += report.failures
             actions.append(self._not_started(report.worker, n_wanted - report.n_slots, report.failures, now_ns))
         if self.phase is Phase.PRESSING:
+            if self._alone_until_ns is not None and not report.n_slots:
+                self._break("no slot could start in the worker that was to take the place of the last")
+                return actions + self._finish(now_ns)
+            self._alone_until_ns = None
             return [*actions, *self.dealer.join(worker, now_ns)]
         return actions + self._begin_if_ready(now_ns)
 
@@ -319,8 +338,13 @@ class RunState:
         until_ns = self.dealer.until_ns
         actions: list[Action] = [*self.dealer.leave(now_ns)]
         if worker.totals.restarts < MAX_RESTARTS and (until_ns is None or now_ns < until_ns):
+            self._awaited.add(worker.totals.id)
             actions.append(Fork(worker.totals.id))
         return actions
+
+    @property
+    def _is_deserted(self) -> bool:
+        return all(worker.is_gone for worker in self.places)
 
     def _complete(self, now_ns: int) -> list[Action]:
         """The merged seconds that nobody will add to any more, in order."""
@@ -333,7 +357,7 @@ class RunState:
                 self.tally.keep(interval, target_qps)
                 actions.append(Second(interval, target_qps))
                 elapsed_s = self._elapsed_s(interval.index)
-                self.judge.second(elapsed_s, self.total)
+                self.judge.second(elapsed_s, interval, self.total)
                 if self.phase is not Phase.PRESSING:
                     continue
                 if self.seeker is not None:
@@ -365,9 +389,7 @@ class RunState:
         end_ns = self._end_ns()
         if end_ns is not None and self.start_ns + (interval.index + 1) * NS_PER_S > end_ns:
             return []  # a part of a second says little of a rate
-        dealer = self.dealer
-        seen = Seen(interval, target_qps, dealer.n_slots, dealer.backlog, dealer.busiest_cpu_pct, len(self.places))
-        text = self._saturation.second(seen)
+        text = self.fitness.second(interval, target_qps, self.dealer, len(self.places))
         return [] if text is None else [self._happened(now_ns, "saturation", text)]
 
     def _is_inside(self, index: int) -> bool:
@@ -429,30 +451,13 @@ class RunState:
         return actions
 
     def _settled_end_ns(self, now_ns: int) -> int:
-        """The end of the load: the time limit or the interrupt, else the plan's own end or the last iteration's, or the
-        last loss of a worker.
-        """
+        """The end of the load: the time limit or the interrupt, else what there was of it says so."""
+        course = self.dealer.course
         if self.is_out_of_words and not self.is_interrupted:
-            return self._end_of_words_ns()
-        end_ns = self._end_ns()
-        if end_ns is not None:
+            return end_of_words_ns(self.config, course, self.places, self.start_ns)
+        if (end_ns := self._end_ns()) is not None:
             return min(end_ns, max(now_ns, self.start_ns))
-        if not any(worker.is_done for worker in self.places):
-            return now_ns
-        nominal_ns = None if self.dealer.course is None else self.dealer.course.end_ns()
-        if nominal_ns is None:
-            return max(worker.last_end_ns for worker in self.places)
-        return max(nominal_ns, *(worker.last_start_ns for worker in self.places))
-
-    def _end_of_words_ns(self) -> int:
-        """When the last words were used: a plan that all of them followed is as long as it takes to start them."""
-        if self.dealer.course is None:
-            return max(worker.last_end_ns for worker in self.places)
-        last_ns = max(worker.last_start_ns for worker in self.places)
-        if not self.dealer.course.is_constant or self.config.qps is None:
-            return last_ns
-        n_started = sum(worker.totals.started for worker in self.places)
-        return max(self.start_ns + int(n_started / self.config.qps * NS_PER_S), last_ns)
+        return end_of_load_ns(course, self.places, now_ns)
 
     def _lose(self, worker: Worker, now_ns: int) -> int:
         """A worker ended before its last word. Returns how many iterations are lost with it."""
@@ -481,7 +486,7 @@ class RunState:
         for worker in self.places:
             if not worker.reports_no_more and not worker.is_pressing:
                 stops += self._dismiss(worker)
-        return [*stops, Draining(in_flight)]
+        return [*stops, Draining(in_flight), *(self._finish(now_ns) if self._is_deserted else [])]
 
     def _happened(self, now_ns: int, kind: str, text: str) -> Happened:
         at_s = max((now_ns - self.start_ns) / NS_PER_S, 0.0) if self.start_ns else 0.0

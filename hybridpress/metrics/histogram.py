@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import zlib
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -169,6 +170,14 @@ class Histogram:
         ranks = [max(math.ceil(percent / 100 * self.count - 1e-9), 1) for percent in percents]
         places = np.searchsorted(np.cumsum(self._counts), ranks)
         return [min(highest_us(int(place)) * _UNIT_NS + _UNIT_NS - 1, self.max_ns) for place in places]
+
+    def counts_up_to(self, bounds_ns: Sequence[int]) -> list[int]:
+        """How many times are at most each of *bounds_ns*; those in the place that a bound falls into count as such."""
+        if self._counts is None:
+            return [0] * len(bounds_ns)
+        sums = np.cumsum(self._counts)
+        found: list[int] = sums[place_of(np.array(bounds_ns, dtype=np.int64) // _UNIT_NS)].tolist()
+        return found
 
     @property
     def mean_ns(self) -> float | None:

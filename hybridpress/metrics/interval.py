@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.parts import PartCounts
+from hybridpress.metrics.traces import FollowedIteration
 
 ErrorKey = tuple[str, str]
 
@@ -113,12 +114,17 @@ class Interval:
     """Of a mix, by the names of its parts."""
     health: Health = field(default_factory=Health)
     cpu: CpuCounts = field(default_factory=CpuCounts)
+    followed: list[FollowedIteration] = field(default_factory=list)
+    """Iterations that were followed, by --trace-sample: of this second alone, not of a span of time."""
+    n_unfollowed: int = 0
+    """Iterations that were drawn to be followed, and were too many."""
 
     def merge(self, other: Interval) -> None:
         """Add *other*: the same second of another worker. Associative; *other* is not changed, and may not be used
         to change this one later.
         """
         self.in_flight += other.in_flight
+        self.followed += other.followed
         self._add_flows(other)
 
     def extend(self, later: Interval) -> None:
@@ -132,6 +138,7 @@ class Interval:
         self.failed += other.failed
         self.dropped += other.dropped
         self.held += other.held
+        self.n_unfollowed += other.n_unfollowed
         self.response.merge(other.response)
         self.service.merge(other.service)
         self.lateness.merge(other.lateness)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hybridpress.metrics.interval import Interval
+from hybridpress.metrics.reason import Verdict
 from hybridpress.metrics.result import IntervalResult, ReasonResult, ThresholdResult
 from hybridpress.metrics.summary import WorkerTotals
-from hybridpress.metrics.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,33 @@
 """Whether a run is to be believed: what the generator says of itself, with reasons.
 
 `valid`: the numbers are the server's. `degraded`: the plan was not quite held, or the generator's own waiting is a
-visible part of the times. `invalid`: do not quote these latencies.
+visible part of the times. `invalid`: do not quote these latencies. What comes from outside of the generator is in
+hybridpress/metrics/surroundings.py.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Interval
+from hybridpress.metrics.reason import Reason, Verdict, graded
+from hybridpress.metrics.surroundings import Box, reasons_of
 from hybridpress.units import format_count, format_ms
 
-Verdict = Literal["valid", "degraded", "invalid"]
 _RANK: dict[Verdict, int] = {"valid": 0, "degraded": 1, "invalid": 2}
 
 LATE_DEGRADED_MS, LATE_INVALID_MS = 10.0, 100.0
 LAG_DEGRADED_MS, LAG_INVALID_MS = 10.0, 100.0
 CPU_SATURATED_PCT = 95.0
+"""A worker that used so much of a core, over the run…"""
+CPU_SATURATED_SHARE, CPU_SATURATED_S = 0.1, 3
+"""…or in this share of its seconds, and at least in so many of them."""
+GC_PCT = 1.0
+"""So much of the time in the collector, in some worker, where its longest pause is one of these."""
+GC_DEGRADED_MS, GC_INVALID_MS = 10.0, 100.0
 N_HICCUPS = 2
 UNSTARTED_SHARE = 0.01
 INLINE_DEGRADED_SHARE = 0.05
@@ -30,15 +37,6 @@ BUSY_SHARE = 0.85
 WAITS_SHARE = 0.01
 ROOM_SHARE = 0.8
 """What CPU workers should be busy at most, so that words are ready in time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """One thing that was wrong with the generator: its code, how bad it is, and a sentence with its number."""
-
-    code: str
-    verdict: Verdict
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +79,31 @@ class Conditions:
     """What was found to be in the way when the plan could not be held; empty where nothing was."""
     cpu_tier: CpuTier | None = None
     """None: the scenario has neither prepare() nor verify()."""
+    n_saturated_s: int = 0
+    """Seconds in which a worker used CPU_SATURATED_PCT of a core or more…"""
+    n_seconds: int = 0
+    """…of so many."""
+    gc_pct: float = 0.0
+    """The time that the worker whose collector paused most lost by that, as a share of all…"""
+    longest_gc_ms: float = 0.0
+    """…and its longest pause."""
+    workers_cpu_pct: float = 0.0
+    """What all workers used of a core."""
+    box: Box = Box()
 
 
 def judge(total: Interval, conditions: Conditions) -> tuple[Verdict, list[Reason]]:
     """The verdict over a whole run, and why. A run without a reason is valid."""
+    late_ms = _usual_worst_ms(total.health.loop_lag)
+    if conditions.paced and not conditions.slots_were_exhausted:
+        late_ms = max(late_ms, _usual_worst_ms(total.lateness))
     reasons = [
         reason
         for reason in (
             _lost_workers(conditions),
-            _clock_jump(conditions),
+            *reasons_of(conditions.box, conditions.suspended_s, late_ms, conditions.workers_cpu_pct),
             _blocked_loop(total),
+            _gc_pauses(conditions),
             _inline_work(total.cpu, conditions.cpu_tier),
             _busy_cpu_workers(total, conditions.cpu_tier),
             _late_starts(total, conditions),
@@ -108,16 +121,11 @@ def judge(total: Interval, conditions: Conditions) -> tuple[Verdict, list[Reason
 def _lost_workers(conditions: Conditions) -> Reason | None:
     if not conditions.n_workers_lost:
         return None
-    text = f"{conditions.n_workers_lost} worker process(es) died during the run; what they had in flight is lost"
+    text = (
+        f"{conditions.n_workers_lost} worker process(es) died during the run; what they had in flight is lost: "
+        "the events tell how they died"
+    )
     return Reason("worker_lost", "degraded", text)
-
-
-def _clock_jump(conditions: Conditions) -> Reason | None:
-    # Two clocks are not read in one instant: what is below a tenth of a second is not a suspend.
-    if conditions.suspended_s < 0.1:
-        return None
-    text = f"the whole machine stood still for {conditions.suspended_s:.1f} s (it was suspended)"
-    return Reason("clock_jump", "invalid", text)
 
 
 def _usual_worst_ms(times: Histogram) -> float:
@@ -135,11 +143,26 @@ def _blocked_loop(total: Interval) -> Reason | None:
         return None
     if total.health.blocker is not None:
         blocked_ns, place = total.health.blocker
-        why = f"longest, {format_ms(blocked_ns / 1e6)}, by {place}"
+        why = (
+            f"longest, {format_ms(blocked_ns / 1e6)}, by {place}, which belongs into prepare(), verify(), "
+            "in_thread() or a press() without async"
+        )
     else:
         why = "something in press() blocks it, or the CPU is short"
     text = f"the event loop was late by {format_ms(lag_ms)} at p99: {why}; every time measured includes that"
-    return Reason("event_loop_blocked", "invalid" if lag_ms >= LAG_INVALID_MS else "degraded", text)
+    return Reason("event_loop_blocked", graded(lag_ms, LAG_DEGRADED_MS, LAG_INVALID_MS), text)
+
+
+def _gc_pauses(conditions: Conditions) -> Reason | None:
+    verdict = graded(conditions.longest_gc_ms, GC_DEGRADED_MS, GC_INVALID_MS)
+    if verdict == "valid" or conditions.gc_pct < GC_PCT:
+        return None
+    text = (
+        f"a worker's garbage collector took {conditions.gc_pct:.1f} % of its time, up to "
+        f"{format_ms(conditions.longest_gc_ms)} at once, in which no slot gets on: keep fewer objects from "
+        "iteration to iteration, and fewer that refer to one another in circles"
+    )
+    return Reason("gc_pauses", verdict, text)
 
 
 def _inline_work(cpu: CpuCounts, tier: CpuTier | None) -> Reason | None:
@@ -187,8 +210,11 @@ def _late_starts(total: Interval, conditions: Conditions) -> Reason | None:
     late_ms = _usual_worst_ms(total.lateness)
     if late_ms < LATE_DEGRADED_MS:
         return _never_started(total, conditions)
-    text = f"iterations started late by {format_ms(late_ms)} at p99 though slots were free: the generator was too slow"
-    return Reason("late_starts", "invalid" if late_ms >= LATE_INVALID_MS else "degraded", text)
+    text = (
+        f"iterations started late by {format_ms(late_ms)} at p99 though slots were free: the generator was too slow; "
+        "see what else is said here, or ask for less"
+    )
+    return Reason("late_starts", graded(late_ms, LATE_DEGRADED_MS, LATE_INVALID_MS), text)
 
 
 def _never_started(total: Interval, conditions: Conditions) -> Reason | None:
@@ -204,10 +230,15 @@ def _never_started(total: Interval, conditions: Conditions) -> Reason | None:
 
 
 def _saturated_cpu(conditions: Conditions) -> Reason | None:
-    if conditions.busiest_worker_cpu_pct < CPU_SATURATED_PCT:
+    n, n_seconds = conditions.n_saturated_s, conditions.n_seconds
+    if conditions.busiest_worker_cpu_pct >= CPU_SATURATED_PCT:
+        used = f"a worker used {conditions.busiest_worker_cpu_pct:.0f} % of a core: "
+    elif n >= max(CPU_SATURATED_S, CPU_SATURATED_SHARE * n_seconds):
+        used = f"a worker used {CPU_SATURATED_PCT:.0f} % of a core or more in {n} of {n_seconds} seconds: "
+    else:
         return None
     text = (
-        f"a worker used {conditions.busiest_worker_cpu_pct:.0f} % of a core: "
+        used
         + ("the QPS may be beyond what it can start" if conditions.paced else "the throughput may be its limit")
         + ", and its own waiting is in the times; add --processes on a machine with more cores"
     )

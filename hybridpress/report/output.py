@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hybridpress.errors import HybridpressError
@@ -24,6 +25,9 @@ class Output:
 
     name = ""
     """What failures are told with: "--json"."""
+
+    def complain(self, text: str) -> None:
+        """Say that something went wrong, without giving up: an event of the run. To be called in the calls below."""
 
     def starting(self, text: str) -> None:
         """Something that takes a while begins before the load: "building the word table"."""
@@ -70,6 +74,8 @@ class Outputs(Output):
         self._is_over = False
         self.failures: list[EventResult] = []
         """What went wrong with the outputs, and when."""
+        for output in self._outputs:
+            output.complain = partial(self._note, output)  # type: ignore[method-assign]  # it has no more to say than this
 
     def starting(self, text: str) -> None:
         self._tell(lambda output: output.starting(text))
@@ -129,6 +135,9 @@ class Outputs(Output):
         """Say so once, to the others too: an output that failed is not asked again."""
         self._deaf.add(output)
         what = str(error) if isinstance(error, HybridpressError) else f"{type(error).__name__}: {error}"
+        self._note(output, what)
+
+    def _note(self, output: Output, what: str) -> None:
         failure = EventResult(self._at_s, "output_failed", f"{output.name or type(output).__name__}: {what}")
         self.failures.append(failure)
         if not self._is_over:  # what then is missing the command itself says at its end

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 from hybridpress.config import RunConfig
 from hybridpress.metrics.histogram import Histogram
-from hybridpress.metrics.interval import Interval, StepCounts
 from hybridpress.metrics.news import Moment, Status
-from hybridpress.metrics.result import EventResult
+from hybridpress.metrics.result import EventResult, ThresholdResult
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.draw import (
     BOLD,
     CYAN,
@@ -33,50 +32,31 @@ from hybridpress.report.draw import (
 )
 from hybridpress.report.progress import Now
 from hybridpress.report.safe import visible
-from hybridpress.units import format_bytes, format_count, format_duration, format_ms
+from hybridpress.report.tables import (
+    StepRow,
+    WorkerRow,
+    error_table,
+    event_table,
+    part_table,
+    step_rows,
+    step_table,
+    worker_table,
+)
+from hybridpress.units import format_count, format_duration, format_ms
 
 LAST_S = 5
 """How many seconds "the last seconds" are."""
 MAX_HISTORY_S = 600
-MAX_STEPS_LOOKED_AT = 200
-"""Of more steps than this, only the ones with the most failures and the longest mean times are looked at."""
 ROOMY_ROWS = 34
 """So many rows have room for what a screen of 24 leaves out."""
 MIN_STEPS = 10
 """So many rows the table of steps has at least, where there is room for that many."""
-WIDE_COLUMNS = 110
 LABEL = 12
 """How wide the words before the figures are."""
 PERCENTS = (50, 90, 99, 99.9)
 
 _STYLE_OF = {"valid": GREEN, "degraded": YELLOW, "invalid": RED}
 _PHASE_STYLE = {"pressing": GREEN, "paused": YELLOW, "draining": YELLOW}
-
-
-@dataclass(frozen=True, slots=True)
-class StepRow:
-    """What is shown of one step: over the run so far, and its rate in the last second."""
-
-    name: str
-    per_s: int
-    count: int
-    failed: int
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    max_ms: float
-    bytes_in: int
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRow:
-    """What is shown of one worker: its CPU in the last second, the rest over the run."""
-
-    id: int
-    cpu_pct: float
-    lag_p99_ms: float | None
-    started: int
-    restarts: int
 
 
 class View:
@@ -115,7 +95,7 @@ class View:
         for histogram in self._recent:
             recent.merge(histogram)
         self._times = [_times_of(recent), _times_of(total.response)]
-        self._steps = _step_rows(interval, total)
+        self._steps = step_rows(interval, total)
         self._workers = self._worker_rows(moment)
         errors = sorted(total.errors.items(), key=lambda item: -item[1].count)
         self._errors = [(error.count, f"{kind}: {message}") for (kind, message), error in errors[:20]]
@@ -221,13 +201,19 @@ class View:
             *self._verdict(columns),
         ]
         if not is_roomy:
-            lines += self._error_table()[1 : 1 + min(2, max(room - len(lines), 0))]
+            lines += error_table(self._errors)[1 : 1 + min(2, max(room - len(lines), 0))]
         others: list[list[Spans]] = []
         if is_roomy:
-            tables = (self._part_table(columns), 8), (self._error_table(), 5), (self._worker_table(), 8)
-            others = [[[], *table[: n_rows + 1]] for table, n_rows in (*tables, (self._event_table(), 5)) if table]
+            tables = (
+                (part_table(self._moment.total.parts, columns), 8),
+                (error_table(self._errors), 5),
+                (worker_table(self._workers), 8),
+            )
+            others = [
+                [[], *table[: n_rows + 1]] for table, n_rows in (*tables, (event_table(self._events), 5)) if table
+            ]
         room -= len(lines)
-        steps = self._step_table(columns)
+        steps = step_table(self._steps, columns)
         n_steps = min(len(steps) - 1, max(room - sum(map(len, others)) - 2, min(MIN_STEPS, room - 2)))
         if n_steps > 0:
             others.insert(0, [[], *steps[: n_steps + 1]])
@@ -300,82 +286,10 @@ class View:
         yield [_label("verdict"), (moment.verdict, _STYLE_OF.get(moment.verdict, "")), (" so far", DIM)]
         for reason in moment.reasons[:2]:
             yield [("  ", ""), (f"{reason.code}: {visible(reason.text)}", "")]
-
-    def _step_table(self, columns: int) -> list[Spans]:
-        if not self._steps:
-            return []
-        names = ["count", "failed", "p50", "p99", "max"]
-        if columns >= WIDE_COLUMNS:
-            names = ["/s", "count", "failed", "p50", "p90", "p99", "max", "received"]
-        width = columns - 11 * len(names)
-        table: list[Spans] = [[(fitted("step", width), DIM), *((f"{name:>11}", DIM) for name in names)]]
-        for row in self._steps:
-            figures = {
-                "/s": format_count(row.per_s),
-                "count": format_count(row.count),
-                "failed": format_count(row.failed),
-                "p50": format_ms(row.p50_ms),
-                "p90": format_ms(row.p90_ms),
-                "p99": format_ms(row.p99_ms),
-                "max": format_ms(row.max_ms),
-                "received": format_bytes(row.bytes_in),
-            }
-            table.append(
-                [
-                    (fitted(visible(row.name), width), ""),
-                    *((f"{figures[name]:>11}", RED if name == "failed" and row.failed else "") for name in names),
-                ]
-            )
-        return table
-
-    def _part_table(self, columns: int) -> list[Spans]:
-        assert self._moment is not None
-        parts = self._moment.total.parts
-        if not parts:
-            return []
-        width = columns - 44
-        table: list[Spans] = [
-            [(fitted("part", width), DIM), *((f"{name:>11}", DIM) for name in ("started", "failed", "p50", "p99"))]
-        ]
-        for name, part in parts.items():
-            found = part.response.percentiles_ns(50, 99) or (None, None)
-            times = [format_ms(None if ns is None else ns / 1e6) for ns in found]
-            table.append(
-                [
-                    (fitted(visible(name), width), ""),
-                    (f"{format_count(part.started):>11}", ""),
-                    (f"{format_count(part.failed):>11}", RED if part.failed else ""),
-                    *((f"{time:>11}", "") for time in times),
-                ]
-            )
-        return table
-
-    def _error_table(self) -> list[Spans]:
-        rows: list[Spans] = [[(f"{format_count(count):>11} × {visible(text)}", RED)] for count, text in self._errors]
-        return [[("errors", DIM)], *rows] if rows else []
-
-    def _worker_table(self) -> list[Spans]:
-        if not self._workers:
-            return []
-        names = ("CPU", "loop lag p99", "started", "restarts")
-        table: list[Spans] = [[(fitted("worker", 8), DIM), *((f"{name:>14}", DIM) for name in names)]]
-        for row in self._workers:
-            cpu = f"{row.cpu_pct:.0f} %"
-            table.append(
-                [
-                    (fitted(str(row.id), 8), ""),
-                    (f"{cpu:>14}", YELLOW if row.cpu_pct >= 90 else ""),
-                    (
-                        f"{format_ms(row.lag_p99_ms):>14}{format_count(row.started):>14}{format_count(row.restarts):>14}",
-                        "",
-                    ),
-                ]
-            )
-        return table
-
-    def _event_table(self) -> list[Spans]:
-        rows: list[Spans] = [[(f"{event.at_s:>9.1f} s  {visible(event.text)}", YELLOW)] for event in self._events]
-        return [[("events", DIM)], *rows[::-1]] if rows else []
+        if moment.thresholds:
+            # Those that do not hold are seen first, whatever the width.
+            found = sorted(moment.thresholds, key=lambda threshold: threshold.passed)
+            yield [_label("thresholds"), *(_threshold(threshold) for threshold in found)]
 
     def _foot(self) -> Spans:
         if not self._has_keys:
@@ -392,6 +306,11 @@ def _label(words: str) -> Span:
     return fitted(words, LABEL), BOLD
 
 
+def _threshold(threshold: ThresholdResult) -> Span:
+    mark, style = ("✓", GREEN) if threshold.passed else ("✗", RED)
+    return f"{mark} {visible(threshold.expression)} ({told_value(threshold)})   ", style
+
+
 def _rate(per_s: float | None) -> str:
     return "–" if per_s is None else f"{format_count(round(per_s, 1))}/s"
 
@@ -400,24 +319,3 @@ def _times_of(histogram: Histogram) -> list[float] | None:
     """p50, p90, p99, p99.9 and max in ms."""
     found = histogram.percentiles_ns(*PERCENTS)
     return None if found is None else [ns / 1e6 for ns in (*found, histogram.max_ns)]
-
-
-def _step_rows(interval: Interval, total: Interval) -> list[StepRow]:
-    """What hurts most comes first: the most failures, then the longest times."""
-    steps: Sequence[tuple[str, StepCounts]] = [*total.steps.items()]
-    if len(steps) > MAX_STEPS_LOOKED_AT:
-        steps = sorted(steps, key=lambda item: (-item[1].failed, -(item[1].times.mean_ns or 0.0)))
-    rows = []
-    for name, step in steps[:MAX_STEPS_LOOKED_AT]:
-        found = step.times.percentiles_ns(50, 90, 99)
-        if found is None:
-            continue
-        now = interval.steps.get(name)
-        p50_ms, p90_ms, p99_ms = (ns / 1e6 for ns in found)
-        per_s = 0 if now is None else now.count
-        rows.append(
-            StepRow(
-                name, per_s, step.count, step.failed, p50_ms, p90_ms, p99_ms, step.times.max_ns / 1e6, step.bytes_in
-            )
-        )
-    return sorted(rows, key=lambda row: (-row.failed, -row.p99_ms))

@@ -16,12 +16,33 @@ FROM_A_RESULT = ("json", "html", "csv", "junit", "markdown")
 def outputs_of(config: RunConfig) -> list[Output]:
     """All outputs that *config* asks for."""
     outputs = [output for name in FROM_A_RESULT for output in written_by(name, getattr(config, name))]
+    outputs += _while_it_runs(config)
+    # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
+    return [*outputs, Terminal(config)]
+
+
+def _while_it_runs(config: RunConfig) -> Iterator[Output]:
     if config.hlog is not None:
         from hybridpress.report.hlog import HdrLog
 
-        outputs.append(HdrLog(config.hlog))
-    # Last: where somebody has stopped the terminal, its summary may have to wait, and the files must not.
-    return [*outputs, Terminal(config)]
+        yield HdrLog(config.hlog)
+    if config.prometheus is not None:
+        from hybridpress.report.prometheus import Prometheus
+
+        yield Prometheus(config.prometheus)
+    if config.otlp is not None:
+        from hybridpress.report.otlp import Otlp
+
+        yield Otlp(config.otlp, config.scenario)
+    if config.influx is not None:
+        from hybridpress.report.influx import Influx
+
+        yield Influx(config.influx, config.scenario)
+    if config.output:
+        from hybridpress.report.installed import installed
+
+        for name, argument in config.output:
+            yield installed(name, argument, config)
 
 
 def written_by(name: str, value: Any) -> Iterator[Output]:

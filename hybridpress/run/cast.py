@@ -97,8 +97,6 @@ def cast_of(press: Press, flags: Mapping[str, Any]) -> Cast:
         return Cast(config, press, shape, Supply(config.policy, config.slots_by_worker, seed_of(config)))
     config = mixed_config(press, flags)
     parts = run_parts(press, config, flags)
-    if mistakes := _not_parts(config, [part.name for part in parts]):
-        raise UsageError(mistakes)
     none = Supply(Policy(), config.slots_by_worker, seed_of(config))
     shapes = [part.shape for part in parts]
     shape = scenario.Shape(
@@ -108,7 +106,8 @@ def cast_of(press: Press, flags: Mapping[str, Any]) -> Cast:
         prepares=any(shape.prepares for shape in shapes),
         verifies=any(shape.verifies for shape in shapes),
     )
-    if mistakes := _contradictions(type(press).__name__, config, shape):
+    mistakes = _not_parts(config, [part.name for part in parts])
+    if mistakes := mistakes + _contradictions(type(press).__name__, config, shape):
         raise UsageError(mistakes)
     return Cast(config, press, shape, none, parts)
 
@@ -141,7 +140,7 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
     except UsageError as error:
         mistakes += error.mistakes
     if not mistakes:
-        mistakes += _contradictions(name, config, shape)
+        mistakes += [*_not_parts(config, ()), *_contradictions(name, config, shape)]
     if mistakes:
         raise UsageError(mistakes)
     for setting in ("host", "qps", "concurrent"):
@@ -152,7 +151,7 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
 
 def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:
     """What the settings ask for and the scenario does not have, or cannot bear."""
-    mistakes = _not_parts(config, ())
+    mistakes = []
     if config.cpu_workers > 0 and not shape.has_cpu_work:
         mistakes.append(f"--cpu-workers {config.cpu_workers}: {name} has neither prepare() nor verify(); leave it out")
     if config.verify_sample < 1 and not shape.verifies:
@@ -163,6 +162,8 @@ def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list
             f"are more than the {format_count(MAX_THREADS)} threads that it may have: ask for fewer slots, or for "
             f"--processes {-(-config.concurrent // MAX_THREADS)}"
         )
+    if config.trace_sample and shape.blocks:
+        mistakes.append(f"--trace-sample is for an async press(), and {name}.press() is none; leave it out")
     if not shape.takes_word and not config.policy.is_default:
         mistakes.append(f"{name}.press() takes no word, so that none can be drawn: leave out --draw {config.draw}")
     return mistakes

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+
+from uvloop._version import __version__ as uvloop_version
 
 from hybridpress import __version__, hot, machine, scenario
 from hybridpress.clock import now_ns
@@ -51,9 +52,12 @@ def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
     return complaint
 
 
-def tell_thresholds(state: RunState, outputs: Outputs) -> None:
-    """Tell which thresholds there was nothing to judge by: they do not hold."""
-    _tell([("threshold_not_measured", text) for text in state.judge.not_measured(state.total)], state, outputs)
+def tell_judgement(state: RunState, outputs: Outputs) -> None:
+    """Tell which thresholds there was nothing to judge by (they do not hold), and what is not known well enough."""
+    told = [("threshold_not_measured", text) for text in state.judge.not_measured(state.total)]
+    if not state.is_interrupted and (text := state.judge.until_missed()) is not None:
+        told.append(("until_not_reached", text))
+    _tell(told, state, outputs)
 
 
 def _tell(told: Iterable[tuple[str, str]], state: RunState, outputs: Outputs) -> None:
@@ -93,7 +97,7 @@ def _versions() -> dict[str, str]:
     system = platform.uname()
     return {
         "Python": platform.python_version(),
-        "uvloop": importlib.metadata.version("uvloop"),
+        "uvloop": uvloop_version,
         "hot path": "compiled" if hot.IS_COMPILED else "Python",
         "system": f"{system.system} {system.release} {system.machine}, {machine.n_cpus()} CPUs",
     }

@@ -32,7 +32,7 @@ from hybridpress.press import Press
 from hybridpress.report.output import Output, Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
-from hybridpress.run.finish import Finished, facts_of, finished_run, tell_thresholds, tell_words
+from hybridpress.run.finish import Finished, facts_of, finished_run, tell_judgement, tell_words
 from hybridpress.run.ready import check_table_and_host, preparer, shortage_of_files, tidier
 from hybridpress.units import format_count
 
@@ -83,7 +83,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
     for knob in ("duration", "iterations", "stage", "profile", "rate_csv", "slot_stage"):
         if knob in flags:
             mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search, which sets the rate by itself")
-    for knob in ("threshold", "abort_on_fail", "abort_grace"):
+    for knob in ("threshold", "abort_on_fail", "abort_grace", "until", "until_min"):
         if knob in flags:
             mistakes.append(f"{knobs_by_name()[knob].flag} is not for a search: its objectives are those of --slo")
     try:
@@ -97,7 +97,7 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
         assert found.config.qps is not None
         try:
             # What the scenario asks of a run says nothing of the steps of a search, many of which are to be too much.
-            config = replace(found.config, thresholds=(), abort_on_fail=False)
+            config = replace(found.config, thresholds=(), abort_on_fail=False, until=None)
             return _executed(replace(found, config=config), Seeker(quest, found.config.qps))
         except UsageError as error:
             mistakes += error.mistakes
@@ -115,15 +115,16 @@ def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
             raise InterruptedRunError from None
         config = replace(config, cpu_workers=n_cpu_workers)
         outputs.starting(_starting(config, n_words))
+        box = machine.BoxWatch()  # before this process is kept on some CPUs
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
         with _beside_the_workers(config):
-            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, outputs, seeker))
+            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, outputs, seeker, box))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
         complaint = tell_words(cast, state, outputs)
-        tell_thresholds(state, outputs)
+        tell_judgement(state, outputs)
         state.events.extend(outputs.failures)
         n_failures = len(outputs.failures)
         result = summarize(facts_of(replace(cast, config=config), n_words, state))
@@ -177,10 +178,15 @@ def _beside_the_workers(config: RunConfig) -> AbstractContextManager[None]:
 
 
 async def _conduct(
-    cast: Cast, config: RunConfig, spawner: Spawner, outputs: Outputs, seeker: Seeker | None
+    cast: Cast,
+    config: RunConfig,
+    spawner: Spawner,
+    outputs: Outputs,
+    seeker: Seeker | None,
+    box: machine.BoxWatch,
 ) -> RunState:
     state = RunState(config, now_ns(), seeker)
-    coordinator = Coordinator(state, Forkers(spawner, config.processes), outputs)
+    coordinator = Coordinator(state, Forkers(spawner, config.processes), outputs, box)
     if shortage := shortage_of_files(cast):
         event = EventResult(0.0, "few_open_files", shortage)
         state.events.append(event)

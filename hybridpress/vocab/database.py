@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from hybridpress.vocab.textfile import find_file
 if TYPE_CHECKING:
     import sqlalchemy
 
+CONNECT_S = 10.0
+"""So long a database may take to answer at first; a query may take as long as it does."""
 _ROWS_AT_ONCE = 10_000
 
 
@@ -40,6 +43,8 @@ def build_sql(url: str, query: str, params: Mapping[str, Any], base: Path) -> Ta
             engine.dispose()
     except ModuleNotFoundError as error:
         raise UsageError(f"sql(){where} needs a driver that is not installed: {error.name}") from None
+    except TimeoutError:
+        raise UsageError(f"sql(){where}: the database does not answer within {CONNECT_S:g} s") from None
     except sqlalchemy.exc.NoSuchModuleError:
         raise UsageError(f"sql(){where}: SQLAlchemy knows no such kind of database") from None
     except sqlalchemy.exc.ArgumentError as error:
@@ -62,7 +67,7 @@ def _found(address: sqlalchemy.URL, base: Path) -> sqlalchemy.URL:
 def _rows(engine: sqlalchemy.Engine, query: str, params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     import sqlalchemy
 
-    with engine.connect() as connection:
+    with _connected(engine) as connection:
         # Streamed where the driver can: a result of millions is then never in memory twice.
         streamed = connection.execution_options(stream_results=True, max_row_buffer=_ROWS_AT_ONCE)
         # Closed before the connection is: SQLite keeps its file open for a cursor that was not.
@@ -74,6 +79,33 @@ def _rows(engine: sqlalchemy.Engine, query: str, params: Mapping[str, Any]) -> I
                 raise UsageError(f'sql(): two columns are named "{twice[0]}"; give one another name with "as"')
             for row in result:
                 yield dict(zip(names, row, strict=True))
+
+
+def _connected(engine: sqlalchemy.Engine) -> sqlalchemy.Connection:
+    """A connection to the database.
+
+    Raises:
+        TimeoutError: it did not answer in time.
+    """
+    if engine.dialect.name == "sqlite":
+        return engine.connect()  # a file, and of the thread that opens it
+    # Every driver has a time limit of its own, under a name of its own, and most have none as they come.
+    found: list[sqlalchemy.Connection | BaseException] = []
+
+    def connect() -> None:
+        try:
+            found.append(engine.connect())
+        except BaseException as error:  # noqa: BLE001 (raised below)
+            found.append(error)
+
+    thread = threading.Thread(target=connect, daemon=True)
+    thread.start()
+    thread.join(CONNECT_S)
+    if not found:
+        raise TimeoutError
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
 
 
 def _told(error: Exception) -> str:

@@ -67,9 +67,18 @@ class Runs:
         self._following.add_done_callback(lambda _: ended.set())
 
     async def _ask(self, command: str) -> Reply:
-        if self._link is None:
+        if self._link is None or self._process is None:
             return {"ok": False, "text": "no run is under way"}
+        if self._is_starting and command == "stop":
+            self._process.send_signal(signal.SIGINT)  # it may build a long word table, and hear nothing
+            return {"ok": True, "text": "stopped before the load began"}
         return await self._link.ask(command)
+
+    @property
+    def _is_starting(self) -> bool:
+        assert self._server is not None
+        run = self._server.story.run
+        return run is not None and run.state == "starting"
 
     async def _start(self, settings: Mapping[str, Any]) -> Reply:
         if self._following is not None or self._is_ending:

@@ -117,6 +117,9 @@ class Server:
         elif value is not None:
             return refused(400, f"{command} takes no value")
         assert self._steering is not None
+        run = self.story.run
+        if run is None or run.state == "over":
+            return refused(409, "no run is under way" if run is None else "the load is over")
         return _replied(await self._steering.ask(words))
 
     async def _start(self, request: web.Request) -> web.Response:

@@ -14,9 +14,9 @@ from typing import Any
 from hybridpress.config import RunConfig
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.news import Moment, Status
+from hybridpress.metrics.reason import Verdict
 from hybridpress.metrics.result import EventResult, IntervalResult, ReasonResult, Result
 from hybridpress.metrics.summary import WorkerTotals
-from hybridpress.metrics.verdict import Verdict
 from hybridpress.report.page.data import curve_of
 from hybridpress.report.page.document import clean
 from hybridpress.report.progress import load_in_words

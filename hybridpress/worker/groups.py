@@ -129,6 +129,7 @@ class MixedSlots:
             self._groups.append(slots)
         self._open_gates: list[OpenGate] = []
         self._gate: Gate = ClosedGate()
+        self._is_over = False
         self._timer = open_timer(asyncio.get_running_loop(), self._sort) if self._queues else None
 
     def __len__(self) -> int:
@@ -188,6 +189,8 @@ class MixedSlots:
 
     def follow(self, gate: Gate) -> None:
         """From now on, start what *gate* lets begin."""
+        if self._is_over:
+            return
         if not self._queues:
             kinds = self._kinds
             self._groups[0].follow(gate if kinds is None else TurnsGate(gate, self._turns.at, kinds.append))
@@ -270,6 +273,7 @@ class MixedSlots:
 
     def close(self) -> None:
         """Start nothing any more."""
+        self._is_over = True
         self._gate = ClosedGate(is_over=True)
         for group in self._groups:
             group.close()

@@ -40,6 +40,11 @@ class PartSlot:
     def fail(self, error: Exception) -> None:
         self._slot.fail(error)
 
+    @property
+    def failed(self) -> bool:
+        """Whether the iteration that runs now has failed so far."""
+        return self._slot.failed
+
 
 class _PartChecks(Mapping[str, CheckCounts]):
     """The run's checks, of which one part knows its own, by the names that it gave them."""

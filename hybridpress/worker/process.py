@@ -38,6 +38,7 @@ from hybridpress.worker.cpu.process import Door
 from hybridpress.worker.cpu.tier import AHEAD_NS, Tier
 from hybridpress.worker.drawn import Drawing, DrawnPress
 from hybridpress.worker.flush import Reporter
+from hybridpress.worker.gate import Gate
 from hybridpress.worker.groups import MixedSlots
 from hybridpress.worker.health import Watch
 from hybridpress.worker.mix import PartsClients, PartTrace
@@ -86,8 +87,22 @@ def http_settings(config: RunConfig) -> HttpSettings:
         cookies=config.cookies,
         headers={"User-Agent": f"hybridpress/{__version__}", "Accept": "*/*"},
         local_addresses=config.local_addresses,
+        follows=config.trace_sample > 0,
         grpc_channels=config.grpc_channels,
     )
+
+
+def open_recorder(seat: Seat) -> Recorder:
+    """The worker's recorder; with --trace-sample one that also follows iterations of the seat's presses."""
+    config = seat.config
+    if not config.trace_sample:
+        return Recorder(paced=config.is_paced)
+    from hybridpress.worker.follow import FollowingRecorder, follow
+
+    recorder = FollowingRecorder(paced=config.is_paced)
+    for press in [part.press for part in seat.parts] or [seat.press]:
+        follow(press, recorder, config.trace_sample)
+    return recorder
 
 
 def open_clients(seat: Seat, recorder: Recorder) -> Clients | PartsClients:
@@ -191,7 +206,7 @@ class _Worker:
         seat, orders = self._seat, self._orders
         loop = asyncio.get_running_loop()
         gc.set_threshold(*GC_THRESHOLDS)
-        recorder = Recorder(paced=seat.config.is_paced)
+        recorder = open_recorder(seat)
         clients = open_clients(seat, recorder)
         slots = self._slots = make_slots(seat, clients, recorder, self._run_out)
         tiers = tiers_of(slots)
@@ -216,7 +231,7 @@ class _Worker:
         for part, tier in tiers.items():
             tier.failed_late = partial(reporter.failed_late, part=part)
         begun = await self._begin(slots, reporter, watch)
-        n_unstarted = await self._until_over(slots) if begun else 0
+        unstarted = await self._until_over(slots) if begun else None
         slots.close()
         drain_until_ns = orders.drain_until_ns or now_ns() + int(seat.config.timeout_s * NS_PER_S)
         await slots.drain(drain_until_ns)
@@ -224,6 +239,8 @@ class _Worker:
         for tier in tiers.values():
             await tier.settle(drain_until_ns)
             tier.close()
+        # Only now: what another worker gave up may have come here after the end.
+        n_unstarted = 0 if unstarted is None else unstarted[0].n_due(unstarted[1])
         interval = reporter.end(slots.given_up_ns)
         interval.dropped += n_unstarted
         if isinstance(slots, MixedSlots):
@@ -258,9 +275,9 @@ class _Worker:
         orders.conduct(slots)
         return True
 
-    async def _until_over(self, slots: Slots | MixedSlots) -> int:
-        """Wait until all that was planned has started, the time is over, or the coordinator says stop. Returns how many
-        were due and never started.
+    async def _until_over(self, slots: Slots | MixedSlots) -> tuple[Gate, int] | None:
+        """Wait until all that was planned has started, the time is over, or the coordinator says stop. Returns the gate
+        that knows what was due by then and has not started, and when that was; None: that does not count.
         """
         orders = self._orders
         gate = slots.behind
@@ -275,8 +292,8 @@ class _Worker:
             else:
                 await self._wait((until_ns - now) / NS_PER_S)
         if self._is_out_of_words:
-            return 0
-        return gate.n_due(now_ns() if orders.must_stop else NEVER_NS)
+            return None
+        return gate, now_ns() if orders.must_stop else NEVER_NS
 
     async def _wait(self, timeout_s: float | None = None) -> None:
         """Wait for the next order, *timeout_s* at most."""

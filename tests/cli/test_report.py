@@ -13,6 +13,7 @@ from hybridpress.report.csv import CsvFiles
 from hybridpress.report.json import write_json
 from hybridpress.report.junit import JunitFile
 from hybridpress.report.markdown import MarkdownFile
+from hybridpress.report.page import HtmlFile
 from tests.report.made import result_of, second, steps
 
 RESULT = result_of([second(0, steps=steps(3))])
@@ -34,12 +35,16 @@ def test_the_same_as_at_the_end_of_the_run(file: Path, tmp_path: Path) -> None:
     later, then = tmp_path / "later", tmp_path / "then"
     later.mkdir()
     then.mkdir()
-    made = report(
-        file, "--json", later / "r.json", "--csv", later / "r", "--junit", later / "r.xml", "--markdown", later / "r.md"
-    )
+    files: list[str | Path] = ["--json", later / "r.json", "--html", later / "r.html", "--csv", later / "r"]
+    made = report(file, *files, "--junit", later / "r.xml", "--markdown", later / "r.md")
     assert (made.exit_code, made.output) == (0, "")
     write_json(RESULT, str(then / "r.json"))
-    for output in (CsvFiles(f"{then}/r"), JunitFile(f"{then}/r.xml"), MarkdownFile(f"{then}/r.md")):
+    for output in (
+        HtmlFile(f"{then}/r.html"),
+        CsvFiles(f"{then}/r"),
+        JunitFile(f"{then}/r.xml"),
+        MarkdownFile(f"{then}/r.md"),
+    ):
         output.finished(RESULT)
     names = sorted(path.name for path in then.iterdir())
     assert names == sorted(path.name for path in later.iterdir())

@@ -13,10 +13,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hybridpress.config import Layer, RunConfig
 from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
-from hybridpress.coordinator.judge import EXHAUSTED_COUNTS
+from hybridpress.coordinator.fitness import EXHAUSTED_COUNTS
 from hybridpress.coordinator.state import (
     BEGIN_AHEAD_NS,
     MAX_CPU_LOSSES_TOLD,
+    MAX_RESTARTS,
     OVERDUE_S,
     Phase,
     RunState,
@@ -39,6 +40,7 @@ from hybridpress.load.arrivals import Uniform
 from hybridpress.load.pacer import Pacer
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Health, Interval
+from hybridpress.metrics.verdict import judge
 from hybridpress.units import NEVER_NS, NS_PER_S
 
 T0 = 1_000 * NS_PER_S
@@ -518,11 +520,70 @@ def test_all_die_while_they_press() -> None:
     run.measured(1, 0, started=5, completed=4, in_flight=1)
     run.exited(0, 1.5, exit_code=-9)
     run.exited(1, 2.0, exit_code=-9)
+    run.note(run.state.deserted(run.ns(2.0)))
     assert run.phase() is Phase.OVER
     assert run.state.broken == "all worker processes died"
     assert run.state.load_s == pytest.approx(2.0)
     assert run.outcome == (10, 9, 0, 1, 10)
     assert_lawful(run.state)
+
+
+def test_the_only_worker_is_replaced() -> None:
+    """Where nobody is left for a moment, the load goes on with the fresh one; what was due meanwhile is dropped."""
+    run = Run(qps=10, duration="4s", processes=1)
+    run.begin()
+    run.measured(0, 0, started=10, completed=10)
+    actions = run.exited(0, 1.5, exit_code=-9)
+    assert Fork(0) in actions
+    assert run.phase() is Phase.PRESSING
+    run.note(run.state.forked(0, 200, run.ns(1.6)))
+    orders = tells(run.ready(0, at_s=2.0))
+    assert isinstance(orders[0], Begin)
+    assert orders[0].first_index == 2
+    n_left = len(take_all(pacer_of(run, 0, [orders[0].leg])))
+    assert 18 <= n_left <= 20
+    run.measured(0, 2, started=10, completed=10)
+    run.done(0, 3, 4.0, started=n_left - 10, completed=n_left - 10)
+    run.end(4.1)
+    assert (run.phase(), run.state.broken, run.state.n_workers_lost) == (Phase.OVER, None, 1)
+    assert run.state.total.started + run.state.total.dropped == 40
+    assert run.state.workers[0].restarts == 1
+    assert_lawful(run.state)
+
+
+def test_a_scenario_that_kills_every_worker_breaks_the_run() -> None:
+    """Nobody is replaced for ever."""
+    run = Run(qps=10, duration="1h", processes=1)
+    run.begin()
+    for n in range(MAX_RESTARTS):
+        assert Fork(0) in run.exited(0, 1.5 + n, exit_code=-9)
+        run.note(run.state.forked(0, 200 + n, run.ns(1.6 + n)))
+        run.ready(0, at_s=2.0 + n)
+    run.exited(0, 30, exit_code=-9)
+    assert (run.phase(), run.state.broken) == (Phase.OVER, "all worker processes died")
+    assert run.state.n_workers_lost == MAX_RESTARTS + 1
+
+
+def test_a_fresh_worker_that_never_is_ready() -> None:
+    """It is waited for as long as at the begin, and interrupted at once; one without slots is none."""
+    for ends in ("time", "interrupt", "no slots"):
+        run = Run(iterations=1_000, processes=1, start_timeout="5s")
+        run.begin()
+        run.exited(0, 1.0, exit_code=-9)
+        if ends == "interrupt":
+            run.interrupted(2.0)
+            assert (run.phase(), run.state.broken) == (Phase.OVER, None)
+            continue
+        run.note(run.state.forked(0, 200, run.ns(1.1)))
+        if ends == "no slots":
+            run.ready(0, 0, "ValueError: no", at_s=2.0)
+            assert "no slot could start" in str(run.state.broken)
+        else:
+            run.ticked(5.9)
+            assert run.phase() is Phase.PRESSING
+            run.ticked(6.1)
+            assert "no fresh one was ready in time; see --start-timeout" in str(run.state.broken)
+        assert run.phase() is Phase.OVER
 
 
 @pytest.mark.parametrize("exits_first", [False, True])
@@ -953,7 +1014,7 @@ class AnyOrder(RuleBasedStateMachine):
     def interrupt(self, chance: int) -> None:
         if chance or self.phase() is Phase.OVER:
             return
-        is_last = self.n_interrupts or self.phase() is Phase.STARTING
+        is_last = self.n_interrupts or self.phase() is Phase.STARTING or all(sim.is_gone for sim in self.sims)
         if is_last:
             lost = [sim for sim in self.sims if sim.begin is not None and not sim.is_done and not sim.is_gone]
             self.n_lost += sum(sim.known[0] - sim.known[1] - sim.known[2] for sim in lost)
@@ -976,6 +1037,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.ends(sim.number)
         for sim in self.sims:
             self.die(sim)
+        self.act(self.state.deserted(self.now_ns))
         state, total = self.state, self.state.total
         assert self.phase() is Phase.OVER
         self.seconds_are_in_order()
@@ -1052,3 +1114,19 @@ def test_the_last_part_of_a_second_counts_as_long_as_it_is() -> None:
             run.measured(worker, index, started=started, completed=started)
     assert run.phase() is Phase.PRESSING
     assert run.state.judge.standing[0].value == pytest.approx(100)
+
+
+# the clocks
+
+
+def test_a_suspend_and_a_clock_that_is_set() -> None:
+    """A machine that stood still makes the run invalid; a wall clock that was set is an event, and nothing else."""
+    run = Run(qps=100, duration="10s")
+    run.begin()
+    for at_s, suspended_s, wall_s in ((0.1, 0, 50), (0.2, 0, 47), (0.3, 2, 47)):
+        run.note(run.state.ticked(run.ns(at_s), s(suspended_s), s(wall_s)))
+    assert run.events == [
+        ("wall_clock_set", "the wall clock was set back by 3 s; only the run's started_at is taken from it")
+    ]
+    verdict, [reason] = judge(Interval(0), run.state.conditions())
+    assert (verdict, reason.code) == ("invalid", "clock_jump")

@@ -124,10 +124,13 @@ def test_the_idl_is_that_of_the_target() -> None:
 
 
 def test_demo(tmp_path: Path) -> None:
-    """The demo presses its own target, and both count the same."""
+    """The demo presses its own target, and both count the same; it ends by naming the report that it wrote."""
     ran = command.finish(command.start("demo", "--duration", "1s", cwd=tmp_path))
     assert ran.exit_code in (0, 3), ran.err
     assert "The target counted 500 requests; hybridpress 500." in ran.out
+    report = tmp_path / "hybridpress-demo.html"
+    assert ran.out.rstrip().endswith(report.as_uri())
+    assert b"status is 200" in report.read_bytes()
 
 
 @pytest.mark.alone

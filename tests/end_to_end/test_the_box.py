@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.support import cgroup
+
 HAS_NAMESPACES = (
     sys.platform == "linux"
     and os.geteuid() == 0
@@ -55,6 +57,20 @@ class Ran:
     def found(self) -> dict[str, Any]:
         assert self.result is not None, self.err
         return self.result
+
+
+EATER = """
+from hybridpress import Press
+from hybridpress.machine import BoxWatch
+
+class Eater(Press):
+    watch, eaten = BoxWatch(), []
+
+    async def press(self):
+        box = self.watch.read()
+        if box.memory_bytes < 0.93 * box.memory_limit_bytes:
+            self.eaten.append(b"x" * 2**20)
+"""
 
 
 def press(folder: Path, surroundings: str, *args: str, writes: str | None = None, **environment: str) -> Ran:
@@ -141,3 +157,27 @@ def test_no_open_files_are_left(tmp_path: Path) -> None:
     assert (error["kind"], error["count"]) == ("ConnectError", n["failed"])
     assert "raise the limit (ulimit -n)" in error["example"]
     assert [event["kind"] for event in ran.found["events"]] == ["few_open_files"]
+
+
+def test_memory_is_short(tmp_path: Path) -> None:
+    """A run that comes near the limit of its cgroup says so, and goes on as long as the kernel lets it."""
+    scenario, json_file = tmp_path / "eater.py", tmp_path / "result.json"
+    scenario.write_text(EATER)
+    limit = str(240 * 2**20)
+    with cgroup.limited("memory", ("memory.limit_in_bytes", limit), ("memory.max", limit)) as procs:
+        shell = f'echo $$ > {procs}; exec "$0" "$@"'
+        args = ["--qps", "200", "--duration", "4s", "--processes", "1", "--json", str(json_file)]
+        ran = subprocess.run(
+            ["sh", "-c", shell, sys.executable, "-m", "hybridpress", "run", str(scenario), *args],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            stdin=subprocess.DEVNULL,
+        )
+    assert ran.returncode == 0, ran.stderr
+    result = json.loads(json_file.read_text())
+    assert result["iterations"]["completed"] == 800
+    (event,) = [event for event in result["events"] if event["kind"] == "memory_low"]
+    assert "of the 240 MiB that this cgroup may have are in use" in event["text"]
+    assert event["text"] in " ".join(ran.stderr.split())

@@ -174,6 +174,32 @@ def _first_that_presses(directory: Path) -> int:
     raise AssertionError("nobody presses")
 
 
+def test_a_file_that_is_cut_short_during_the_run(tmp_path: Path) -> None:
+    """Words that are no more there fail their iterations, as an error of its own kind; no process ends of it."""
+    (tmp_path / "words.txt").write_text("".join(f"word {i}\n" for i in range(20_000)))
+    text = """
+        import os
+        from hybridpress import Press, lines
+
+        class Cut(Press):
+            vocab = lines("words.txt")
+            draw = "sequential"
+
+            async def press(self, word):
+                if word == "word 99":
+                    os.truncate("words.txt", 5_000)
+    """
+    (tmp_path / "cut.py").write_text(dedent(text))
+    file = tmp_path / "r.json"
+    ran = command.run("cut.py", "--iterations", "2000", "--processes", "2", json_file=file, cwd=tmp_path)
+    assert ran.exit_code in (0, 3), ran.err
+    (error,) = ran.found["errors"]
+    assert (error["kind"], error["message"]) == ("TableChangedError", "words.txt was changed during the run")
+    assert "cannot be read: the file is shorter than it was" in error["example"]
+    assert error["count"] == ran.found["iterations"]["failed"] > 500
+    assert ran.found["events"] == []
+
+
 SOURCES = {
     "csv": ('csv("words.csv", types={"id": int})', [{"id": 1, "name": "a,b"}, {"id": 2, "name": "ü"}]),
     "jsonl": ('jsonl("words.jsonl")', [{"id": 1}, [2]]),

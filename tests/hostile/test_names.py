@@ -150,14 +150,17 @@ def test_a_name_that_is_never_answered(name: str, names: Names) -> None:
     run(asked_and_closed(name, 0.2, use))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", ["http", "thrift", "tcp"])
 def test_a_name_that_leads_elsewhere(name: str, names: Names) -> None:
-    """Where nobody listens any more, the name is asked again, and the next exchange goes to where it leads now."""
+    """Where nobody listens any more, the name is asked again, and the next exchange goes to where it leads now.
+
+    (What stands on aiohttp asks again after ten seconds.)
+    """
     names.addresses = ["127.0.0.77"]
 
     async def use(made: Made) -> None:
         ask, trace, server = made
-        with pytest.raises(errors(name, ConnectError), match=r"refused|Connect call failed"):
+        with pytest.raises(errors(name, ConnectError), match="refused"):
             await ask()
         names.addresses = ["127.0.0.78", "127.0.0.1"]
         await ask()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from hybridpress.metrics.cpu import CpuCounts
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Health, Interval
+from hybridpress.metrics.surroundings import Box
 from hybridpress.metrics.verdict import Conditions, CpuTier, judge
 
 FINE = Conditions(paced=True, n_unstarted=0, n_workers_lost=0, busiest_worker_cpu_pct=94.9, slots_were_exhausted=False)
@@ -177,3 +180,75 @@ def test_what_was_never_started() -> None:
     verdict, [reason] = judge(found, replace(FINE, n_unstarted=500))
     assert (verdict, reason.code) == ("degraded", "late_starts")
     assert "500 iterations were due and never started" in reason.text
+
+
+def test_seconds_without_cpu() -> None:
+    """A worker that is out of CPU in a tenth of its seconds is told, though its average is not; in two of them it is
+    not.
+    """
+    assert judge(run(), replace(FINE, n_saturated_s=2, n_seconds=3)) == ("valid", [])
+    assert judge(run(), replace(FINE, n_saturated_s=5, n_seconds=51)) == ("valid", [])
+    verdict, [reason] = judge(run(), replace(FINE, n_saturated_s=5, n_seconds=50))
+    assert (verdict, reason.code) == ("degraded", "cpu_saturated")
+    assert reason.text.startswith("a worker used 95 % of a core or more in 5 of 50 seconds: ")
+
+
+@pytest.mark.parametrize(
+    ("gc_pct", "longest_ms", "verdict"),
+    [
+        (0.9, 500.0, "valid"),
+        (5.0, 9.9, "valid"),
+        (1.0, 10.0, "degraded"),
+        (1.0, 99.0, "degraded"),
+        (1.0, 100.0, "invalid"),
+    ],
+)
+def test_pauses_of_the_collector(gc_pct: float, longest_ms: float, verdict: str) -> None:
+    """Seldom ones and short ones do no harm; else they are told as what they are."""
+    found, reasons = judge(run(), replace(FINE, gc_pct=gc_pct, longest_gc_ms=longest_ms))
+    assert (found, [reason.code for reason in reasons]) == (verdict, ["gc_pauses"] * (verdict != "valid"))
+
+
+# from outside
+
+
+@pytest.mark.parametrize(
+    ("box", "verdict", "codes", "told"),
+    [
+        (Box(), "valid", [], ""),
+        (Box(throttled_pct=0.9), "valid", [], ""),
+        (Box(throttled_pct=1.0, throttled_s=2.5), "degraded", ["cpu_throttled"], "used up in 1 % of its periods"),
+        (Box(throttled_pct=10.0, throttled_s=25.0), "invalid", ["cpu_throttled"], "stood still for 25.0 s of CPU time"),
+        (Box(2, cpu_pct=94.9), "valid", [], ""),
+        (Box(2, cpu_pct=95.0), "degraded", ["box_saturated"], "2 CPUs were 95 % busy, 60 % with the workers: end what"),
+        (Box(2, cpu_pct=99.0, cpu_waited_pct=80.0), "degraded", ["box_saturated"], "waited for one 80 % of the time"),
+        (Box(2, stolen_pct=4.9), "valid", [], ""),
+        (Box(2, stolen_pct=5.0), "degraded", ["cpu_stolen"], "gave 5 % of its CPU time to others"),
+        (Box(swapped_mib_per_s=0.09), "valid", [], ""),
+        (Box(swapped_mib_per_s=0.1), "degraded", ["swapped"], "swapped 0.1 MiB/s: free memory"),
+        (Box(swapped_mib_per_s=30.0, memory_waited_pct=12.0), "degraded", ["swapped"], "waited for memory 12 % of the"),
+    ],
+)  # fmt: skip
+def test_the_box(box: Box, verdict: str, codes: list[str], told: str) -> None:
+    """What the machine did to the run, each from its limit on, with its number and the way out."""
+    found, reasons = judge(run(lag_ms=5.0), replace(FINE, box=box, workers_cpu_pct=120.0))
+    assert (found, [reason.code for reason in reasons]) == (verdict, codes)
+    assert all(told in reason.text for reason in reasons), reasons
+
+
+def test_a_busy_box_does_no_harm_to_who_is_on_time() -> None:
+    """All CPUs in use are a reason where the loop or the starts show it."""
+    busy = replace(FINE, box=Box(2, cpu_pct=100.0))
+    assert judge(run(lag_ms=4.9, late_ms=4.9), busy) == ("valid", [])
+    for late in (run(lag_ms=5.0), run(late_ms=5.0)):
+        assert [reason.code for reason in judge(late, busy)[1]] == ["box_saturated"]
+    assert judge(run(late_ms=5.0), replace(busy, paced=False)) == ("valid", [])
+
+
+def test_the_readme_has_every_reason() -> None:
+    """Each code that the verdict may name stands in the README's table, with its limits and what to do."""
+    root = Path(__file__).parents[2]
+    source = "".join((root / "hybridpress/metrics" / name).read_text() for name in ("verdict.py", "surroundings.py"))
+    codes = set(re.findall(r'Reason\("(\w+)"', source))
+    section = (root / "README.md").read_text().partition("## The verdict")[2].partition("\n## ")[0]
+    assert codes == set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))

@@ -45,10 +45,11 @@ def test_a_whole_summary() -> None:
     )
     thresholds = [ThresholdResult("p99 < 200ms", 99.07, True), ThresholdResult("failed < 0.1%", 0.2, False)]
     result = replace(result_of([interval], conditions=replace(FINE, n_workers_lost=1)), thresholds=thresholds)
+    [lost] = result.generator.reasons
     assert markdown_of(result).split("\n") == [
         "### ❌ `query.py:QueryVm`: degraded, 1 of 2 thresholds failed",
         "",
-        "- `worker_lost: 1 worker process(es) died during the run; what they had in flight is lost`",
+        f"- `worker_lost: {lost.text}`",
         "",
         f"asked 5,000/s, achieved **5,000/s** (+0.00 %) in 1s: 5,000 started, {COMPLETED}, {FAILED}, 0 dropped, 0 lost",
         "",

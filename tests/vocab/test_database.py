@@ -6,6 +6,7 @@ import contextlib
 import gc
 import sqlite3
 import sys
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from hybridpress.errors import UsageError
-from hybridpress.vocab import packed
+from hybridpress.vocab import database, packed
 from hybridpress.vocab.database import build_sql
 from hybridpress.vocab.table import Table
 
@@ -137,3 +138,44 @@ def test_many_rows_are_packed(base: Path, monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert isinstance(table, packed.Packed)
     assert (len(table), table[19_999]) == (20_000, {"i": 20_000})
+
+
+def test_a_database_that_does_not_answer(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for so long, and said, whatever its driver's own limit is."""
+    import sqlalchemy
+
+    may_end = threading.Event()
+
+    class Silent:
+        class dialect:  # noqa: N801 (as SQLAlchemy has it)
+            name = "postgresql"
+
+        def connect(self) -> None:
+            may_end.wait()
+
+        def dispose(self) -> None: ...
+
+    monkeypatch.setattr(sqlalchemy, "create_engine", lambda *_, **__: Silent())
+    monkeypatch.setattr(database, "CONNECT_S", 0.05)
+    try:
+        text = told(base, "select 1", "postgresql://u:secret@db.example/shop")
+    finally:
+        may_end.set()
+    assert text == "sql() from postgresql://u:***@db.example/shop: the database does not answer within 0.05 s"
+
+
+def test_an_error_while_connecting(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the database's own, as if nobody had waited in another thread."""
+    import sqlalchemy
+
+    class Refusing:
+        class dialect:  # noqa: N801 (as SQLAlchemy has it)
+            name = "postgresql"
+
+        def connect(self) -> None:
+            raise sqlalchemy.exc.OperationalError("", {}, ConnectionError("refused"))
+
+        def dispose(self) -> None: ...
+
+    monkeypatch.setattr(sqlalchemy, "create_engine", lambda *_, **__: Refusing())
+    assert told(base, "select 1", "postgresql://u@db.example/shop").endswith("db.example/shop: refused")

@@ -33,7 +33,9 @@ class Page:
             return reply.status
 
     async def command(self, **options: Any) -> int:
-        """Ask for a pause, in the way that *options* say."""
+        """Ask the run that is under way for a pause, in the way that *options* say."""
+        if self.server.story.run is None:
+            self.server.story.begin()
         return await self.status("/command", "POST", **({"json": {"command": "pause"}} | options))
 
 

@@ -215,7 +215,7 @@ def test_every_answer_has_the_headers(token: str | None) -> None:
 
     async def test(page: Page) -> None:
         for path in PATHS:
-            async with page.session.get(page.url + path, timeout=None) as reply:  # type: ignore[arg-type]
+            async with page.session.get(page.url + path, timeout=None) as reply:
                 policy = dict(
                     part.strip().split(" ", 1) for part in reply.headers["Content-Security-Policy"].split(";")
                 )

@@ -101,7 +101,8 @@ def test_settings_of_a_start_are_an_object() -> None:
     """Whatever else there is, is refused."""
 
     async def test(page: Page) -> None:
-        for settings in ([], "qps", None, 5):
+        bad: list[Any] = [[], "qps", None, 5]
+        for settings in bad:
             assert await page.status("/start", "POST", json={"settings": settings}) == 400
         assert await page.status("/start", "POST", json={"settings": {"qps": "5"}}) == 200
         assert page.started == [{"qps": "5"}]
@@ -218,7 +219,12 @@ def test_a_viewer_who_does_not_read_is_dropped() -> None:
 def test_a_frame_is_made_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twenty viewers cost one encoding; none costs none."""
     made = []
-    monkeypatch.setattr("hybridpress.web.hub.frame_of", lambda event, data: made.append(event) or frame_of(event, data))
+
+    def counted(event: str, data: Any) -> bytes:
+        made.append(event)
+        return frame_of(event, data)
+
+    monkeypatch.setattr("hybridpress.web.hub.frame_of", counted)
 
     async def test() -> None:
         hub = Hub(lambda: [("page", {})])

@@ -267,7 +267,7 @@ def test_a_thread_that_is_stuck_holds_its_slot_only() -> None:
             may_end.wait()
 
     try:
-        found = pressed(of(press), OpenGate(50), timeout_s=0.02)
+        found = pressed(of(press), OpenGate(50), timeout_s=0.2)
     finally:
         may_end.set()
     assert n_calls == 1

@@ -58,6 +58,10 @@ class HttpEngine:
 
     def client(self) -> HttpClient:
         """The client of one slot."""
+        if self.settings.follows:
+            from hybridpress.clients.http.following import FollowingClient, FollowingCookieClient
+
+            return FollowingCookieClient(self) if self.settings.cookies else FollowingClient(self)
         from hybridpress.clients.http.client import CookieClient, HttpClient
 
         return CookieClient(self) if self.settings.cookies else HttpClient(self)

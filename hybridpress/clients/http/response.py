@@ -180,7 +180,7 @@ class Response(ResponseBase):
                 charset = value.strip().strip("\"'")
         try:
             return self.body.decode(charset, "replace")
-        except LookupError:
+        except (LookupError, ValueError):  # it is none, or one that has no replacement for what it cannot decode
             return self.body.decode("utf-8", "replace")
 
     def json(self) -> Any:

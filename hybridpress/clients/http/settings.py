@@ -24,4 +24,5 @@ class HttpSettings:
     # from 128 to 4,096. Fewer are no faster, and wait all together for one dropped SYN; more only cost CPU.
     max_connecting: int = 256
     local_addresses: tuple[str, ...] = ()  # IP addresses to connect from, in turn; none: as the system likes
+    follows: bool = False  # some iterations are followed: the server is told their ids
     grpc_channels: int = 1  # connections of a worker to each gRPC server

@@ -84,7 +84,7 @@
       if (rest.length) byCount.push([`${rest.length} other kinds`, x.map((_, k) => rest.reduce((all, [, y]) => all + y[k], 0))]);
       const found = byCount.map(([kind, y], k) => ({ label: kind, y, colour: [1, 4, 3, 6, 0, 2, 7][k % 7], style: "bar" }));
       if (isAnyAboveZero(seconds.failed)) {
-        found.push({ label: "failed iterations", y: seconds.failed, colour: found.length ? 5 : 1, style: found.length ? "line" : "bar" });
+        found.push({ label: "failed iterations", y: seconds.failed, colour: found.length ? 7 : 1, style: found.length ? "dot" : "bar" });
       }
       if (isAnyAboveZero(seconds.dropped)) found.push({ label: "dropped", y: seconds.dropped, colour: 3, style: "dash" });
       return found;

@@ -29,7 +29,7 @@
       { key: "lasted", label: "lasted", kind: "text" },
       { key: "began", label: "began", kind: "text" },
     ],
-    rows: data.runs.map(({ row }) => ({ ...row, lasted: hp.span(row.duration_s), began: hp.when(row.started_at) })),
+    rows: data.runs.map(({ row }) => ({ ...row, lasted: hp.span(row.duration_s), began: hp.when(row.started_at).replaceAll(" ", "\u00a0") })),
   });
 
   const curves = hp.section(main, "percentiles", "Response time by percentile");

@@ -43,6 +43,9 @@ def seconds_of(result: Result) -> dict[str, list[Any]]:
     groups = _groups(result.intervals, each_of(result.intervals))
     names = ("at_s", *_RATES, "target_qps", "in_flight", "mean_ms", *_PERCENTILES, *_WORST)
     points = [_cut(_point(group), result.duration_s) for group in groups]
+    if points and points[-1]["at_s"] >= result.duration_s:
+        # The last replies came within this second; how long that took is not known, nor is their rate.
+        points[-1]["completed"] = None
     found: dict[str, list[Any]] = {name: [_rounded(point.get(name)) for point in points] for name in names}
     found["errors"] = [point["errors"] for point in points]
     return {name: values for name, values in found.items() if any(value not in (None, {}) for value in values)}

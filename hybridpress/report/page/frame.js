@@ -54,7 +54,7 @@
     const step = NICE_S.find((nice) => (high - low) / nice <= most) ?? niceStep(high - low, most);
     if (high - low < 1) return linearTicks(low, high, most);
     const ticks = [];
-    for (let at = Math.ceil(low / step) * step; at <= high + 1e-9; at += step) ticks.push(at);
+    for (let at = Math.ceil(low / step) * step; at <= high + 1e-9; at += step) ticks.push(at + 0); // -0 + 0 is 0
     return ticks;
   };
 

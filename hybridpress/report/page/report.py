@@ -7,9 +7,8 @@ from typing import Any
 
 from hybridpress.config import GROUPS, knobs_of
 from hybridpress.config.secrets import masked, masked_url
-from hybridpress.errors import UsageError
 from hybridpress.metrics.result import CpuTierResult, Result
-from hybridpress.metrics.thresholds import parse_threshold
+from hybridpress.metrics.thresholds import told_value
 from hybridpress.report.page.data import (
     curves_of,
     each_of,
@@ -98,17 +97,9 @@ def _thresholds(result: Result) -> Iterator[dict[str, Any]]:
     for threshold in result.thresholds:
         yield {
             "expression": threshold.expression,
-            "told": _measured(threshold.expression, threshold.value),
+            "told": told_value(threshold),
             "passed": threshold.passed,
         }
-
-
-def _measured(expression: str, value: float | None) -> str:
-    """What was found for a threshold, with its unit."""
-    try:
-        return parse_threshold(expression).told(value)
-    except UsageError:  # of a result that another version wrote
-        return "not measured" if value is None else format_count(round(value, 3))
 
 
 def _steps(result: Result) -> Iterator[dict[str, Any]]:

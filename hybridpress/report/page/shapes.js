@@ -55,6 +55,11 @@
       if (high === -Infinity) return null;
       values.sort((a, b) => a - b);
       const usual = values[values.length >> 1];
+      const bar = all.find(({ style, x }) => style === "bar" && x.length > 1);
+      if (bar) {
+        const half = (bar.x.at(-1) - bar.x[0]) / (bar.x.length - 1) / 2;
+        [first, last] = [first - half, last + half];
+      }
       if (zoom !== null) [first, last] = zoom;
       if (first === last) [first, last] = [first - 0.5, last + 0.5];
       // Rates and times stand on 0: a cut axis makes noise look like a wave.

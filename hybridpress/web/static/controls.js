@@ -69,7 +69,7 @@
       if (this.box.hidden) return;
       if (!this.#isHeld) {
         if (value > 0.9 * this.#ceiling) this.#ceiling = Math.max(roundUp(2 * value), this.isWhole ? 10 : 0);
-        const step = this.isWhole ? Math.max(Math.round(this.#ceiling / 200), 1) : this.#ceiling / 200;
+        const step = this.isWhole ? Math.max(Math.round(this.#ceiling / 100), 1) : this.#ceiling / 100;
         Object.assign(this.slider, { min: step, max: this.#ceiling, step });
         this.slider.value = value;
         this.#tell();
@@ -106,7 +106,8 @@
 
     const command = async (name, value) => {
       const reply = await hp.ask("/command", value === undefined ? { command: name } : { command: name, value: String(value) });
-      say(reply.text, !reply.ok);
+      // What a pause or a stop did is told by the state that it brings.
+      if (!reply.ok || value !== undefined) say(reply.text, !reply.ok);
     };
 
     const qps = new Knob(find("knobs"), { name: "qps", label: "QPS", unit: "iterations a second", set: (value) => command("qps", value) });
@@ -176,7 +177,7 @@
         pauseButton.hidden = stopButton.hidden = !isUnderWay;
         enable(startButton, !page.is_closing);
         enable(pauseButton, isLive);
-        enable(stopButton, isLive);
+        enable(stopButton, isLive || (state === "starting" && page.can_start && !page.is_closing));
         if (focused?.hidden) (isUnderWay ? stopButton : startButton).focus();
 
         const news = announce(run, page);

@@ -50,6 +50,8 @@ def test_after_the_load() -> None:
     result = dataclasses.replace(result_of([second(0), second(1), second(2, started=0)]), duration_s=1.8)
     assert seconds_of(result)["started"] == [5_000, 6_250.0, None]
     assert seconds_of(result)["target_qps"] == [5_000.0, 5_000.0, None]
+    assert seconds_of(result)["completed"] == [4_990, pytest.approx(6_237, 0.001), None]
+    assert seconds_of(result)["failed"][2] == 10
     assert seconds_of(dataclasses.replace(result, duration_s=1.2))["started"] == [5_000, None, None]
     assert seconds_of(dataclasses.replace(result, duration_s=0.5))["started"][0] == 10_000
 
