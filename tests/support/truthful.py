@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -78,22 +78,30 @@ def frozen(ms: float, after_s: float, for_s: float) -> Model:
     return answer
 
 
-def queue(service: str, mean_ms: float, seed: int) -> Model:
-    """One after another, by a single server: "M", exponential service times, or "D", always the same."""
-    draw = random.Random(seed)
-    free_ns = 0
+def queues(service: str, mean_ms: float, n: int, seed: int) -> Model:
+    """*n* servers side by side, each with a queue of its own. Whose a request is, is drawn, and how long it is served:
+    "M", exponentially, or "D", always the same.
+    """
+    draws = lots(service, n, seed)
+    free_ns = [0] * n
 
     def answer(_: int, now: int) -> Answer:
-        nonlocal free_ns
-        service_ns = int(mean_ms * _MS * (draw.expovariate(1.0) if service == "M" else 1.0))
-        free_ns = max(free_ns, now) + service_ns
-        return Answer(free_ns)
+        server, factor = next(draws)
+        free_ns[server] = max(free_ns[server], now) + int(factor * mean_ms * _MS)
+        return Answer(free_ns[server])
 
     return answer
 
 
+def lots(service: str, n: int, seed: int) -> Iterator[tuple[int, float]]:
+    """Of each request in turn: which of *n* servers it is for, and how many mean times its service takes."""
+    draw = random.Random(seed)
+    while True:
+        yield draw.randrange(n), draw.expovariate(1.0) if service == "M" else 1.0
+
+
 MODELS: dict[str, Callable[..., Model]] = {
-    make.__name__: make for make in (fixed, two_points, rising, errors, half_closed, frozen, queue)
+    make.__name__: make for make in (fixed, two_points, rising, errors, half_closed, frozen, queues)
 }
 
 

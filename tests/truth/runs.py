@@ -105,9 +105,10 @@ def press(folder: Path, model: str, arguments: Mapping[str, Any], *args: str) ->
         ran = command.run(SCENARIOS / "http_get.py", *words, json_file=json_file)
     assert ran.exit_code in {0, 3}, ran.err
     command.assert_lawful(json.loads(json_file.read_text()), n_seen=server.n_asked)
-    worse = max(witness.late_ms, server.late_ms, key=lambda late_ms: percentile(late_ms, 99))
-    longest = max(*witness.late_ms, *server.late_ms)
-    return Measured(Result.load(json_file), server.n_asked, [*sorted(worse), longest])
+    # A server that freezes is late on purpose.
+    witnesses = [witness.late_ms, server.late_ms] if model != "frozen" else [witness.late_ms]
+    worse = max(witnesses, key=lambda late_ms: percentile(late_ms, 99))
+    return Measured(Result.load(json_file), server.n_asked, [*sorted(worse), max(map(max, witnesses))])
 
 
 Truths = Mapping[str, dict[int, float] | dict[float, float]]
