@@ -7,7 +7,7 @@ p50 and 0.6 ms at p99. No client can tell that from the server's time. So the se
 Whatever else a machine does delays any process by some ms now and then, which is in its times, and no fault of who
 measures. So server and workers take precedence here (SCHED_FIFO), where the system allows that, which is for root. And
 there are witnesses: a thread that sleeps for 2 ms over and over, and the server itself, which knows how late it sent
-each answer. Where one of them was late by more than a third of the tolerance at p99, or once by 5 ms, and only there, a
+each answer. Where one of them was late by more than a third of the tolerance at p99, or once by 2 ms, and only there, a
 run that misses the truth is made again, four times at most. A tool that is wrong is wrong each time.
 """
 
@@ -32,7 +32,7 @@ from tests.truth.laws import percentile
 
 PERCENTS = (50, 90, 99)
 N_TRIES = 4
-LONGEST_MS = 5.0
+LONGEST_MS = 2.0
 _NAP_S = 0.002
 
 
