@@ -151,8 +151,11 @@ def _own_slots(parts: Sequence[Part], config: RunConfig, layers: Sequence[Layer]
     return {"concurrent": sum([*own.values(), *shared.values()]), "processes": most}
 
 
-def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) -> list[RunPart]:
-    """The parts of *mixed*, whose own settings are *config*; their presses then have their settings too.
+def run_parts(
+    mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any], workers: range | None = None
+) -> list[RunPart]:
+    """The parts of *mixed*, whose own settings are *config*; their presses then have their settings too. *workers*:
+    those of this machine, where there are more.
 
     Raises:
         UsageError: all that is wrong with the parts, at once.
@@ -167,7 +170,7 @@ def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) ->
     for part, weight in zip(parts, weights, strict=True):
         stream = (part.profile or shared) if changes else None
         try:
-            found.append(_run_part(part, weight, stream, mixed, config, flags))
+            found.append(_run_part(part, weight, stream, mixed, config, flags, workers))
         except UsageError as error:
             mistakes += error.mistakes
     if mistakes:
@@ -176,7 +179,13 @@ def run_parts(mixed: MixedPress, config: RunConfig, flags: Mapping[str, Any]) ->
 
 
 def _run_part(
-    part: Part, weight: Fraction | None, stream: Profile | None, mixed: MixedPress, config: RunConfig, flags: Any
+    part: Part,
+    weight: Fraction | None,
+    stream: Profile | None,
+    mixed: MixedPress,
+    config: RunConfig,
+    flags: Any,
+    workers: range | None,
 ) -> RunPart:
     press = part.press
     mine = layers_of(press, {}, OF_A_PART)[:2]
@@ -194,7 +203,7 @@ def _run_part(
     seed = config.seed ^ zlib.crc32(part.name.encode())
     n_shared = config.concurrent - sum(config.own_slots)
     slots_by_worker = deal(part.concurrent or n_shared, [1] * config.processes)
-    supply = Supply(own.policy, slots_by_worker, seed, part.name)
+    supply = Supply(own.policy, slots_by_worker, seed, part.name, workers)
     is_sharing = part.profile is None
     return RunPart(part.name, press, shape, own, supply, weight, stream, is_sharing, part.concurrent, slots_by_worker)
 

@@ -24,6 +24,7 @@ _HOST_NAME = re.compile(r"[\w.%:~-]+")
 AUTO = -1
 """A number of CPU workers that is found out from what prepare() costs."""
 MAX_CPU_WORKERS = 256
+MAX_LOCAL_NODES = 64
 MAX_PORT = 65_535
 PAGE = "127.0.0.1:8089"
 """Where the live page is, if nothing else is said."""
@@ -48,6 +49,18 @@ def parse_host(text: Any) -> str:
     if parts.query or parts.fragment:
         raise UsageError(f'must be a URL without query and fragment, got "{text}"')
     return url.rstrip("/")
+
+
+def parse_cluster(text: Any) -> str:
+    where = str(text).strip()
+    kind, _, rest = where.rpartition(":")
+    if where == "auto":
+        return where
+    if kind == "local" and rest.isdigit() and 1 <= int(rest) <= MAX_LOCAL_NODES:
+        return f"local:{int(rest)}"
+    if kind and kind != "local" and "/" not in where and rest.isdigit() and 0 < int(rest) < 65_536:
+        return where
+    raise UsageError(f'must be "auto", an address such as "10.0.0.1:6379", or "local:2" (1 to 64), got "{text}"')
 
 
 def parse_params(value: Any) -> dict[str, Any]:

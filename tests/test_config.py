@@ -104,7 +104,7 @@ def test_every_mistake_at_once() -> None:
     """All that is wrong is told in one go, each by the name its author used."""
     found = mistakes(
         of_class(timeout="soon", concurent=5),
-        of_command_line(qps="fast", duration="0s", insecure=True, ca_file=__file__, nonsense=1),
+        of_command_line(qps="fast", duration="0s", insecure=True, ca_file=__file__, gibberish=1),
     )
     assert found[:4] == [
         'QueryVm.timeout must be a duration such as "300ms", "30s" or "1h30m", got "soon"',
@@ -112,7 +112,7 @@ def test_every_mistake_at_once() -> None:
         '--qps must be a rate such as "500", "2.5k" or "500/s", got "fast"',
         found[3],
     ]
-    assert found[3].startswith("--nonsense is not a setting; the settings are ")
+    assert found[3].startswith("--gibberish is not a setting; the settings are ")
     assert found[4:] == ["--duration must be above 0", "--insecure and --ca-file exclude each other; give one"]
 
 

@@ -45,7 +45,8 @@ MAY_IMPORT = {
         "coordinator": "errors clock control machine units load metrics config ipc",
         "report": "errors units metrics config",
         "web": "config errors metrics report",
-        "cluster": "errors clock config metrics run",
+        "cluster": "errors clock control machine units load metrics mixed parts press scenario config vocab ipc "
+        "coordinator report run",
         "target": "errors clock machine units clients.thrift",
         "run": "errors clock control hot machine settings units load metrics clients vocab press mixed parts scenario "
         "config ipc worker coordinator report web cluster target",

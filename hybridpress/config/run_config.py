@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridpress.config.clients import ClientSettings
+from hybridpress.config.cluster import ClusterSettings
 from hybridpress.config.knob import Knob, Layer
 from hybridpress.config.load import LoadSettings
 from hybridpress.config.objectives import ABORT_GRACE_S, UNTIL_MAX_S, UNTIL_MIN_S, ObjectiveSettings
@@ -36,7 +37,9 @@ DEFAULT_DURATION_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, ObjectiveSettings, OutputSettings):
+class RunConfig(
+    LoadSettings, SlotSettings, WordSettings, ClientSettings, ClusterSettings, ObjectiveSettings, OutputSettings
+):
     """All settings of one run, checked. Made by `build`."""
 
     scenario: str = ""
@@ -135,6 +138,7 @@ class RunConfig(LoadSettings, SlotSettings, WordSettings, ClientSettings, Object
             mistakes.append(f"{label('trace_sample')} needs {label('otlp')}, to which the traces are sent")
         if self.insecure and self.ca_file:
             mistakes.append(f"{label('insecure')} and {label('ca_file')} exclude each other; give one")
+        mistakes += self.not_of_one_machine(label)
         if self.local_addresses and (self.host or "").startswith("http+unix"):
             mistakes.append(f"{label('local_addresses')} is for TCP, but {label('host')} is a Unix socket")
         return mistakes
@@ -217,6 +221,7 @@ GROUPS: dict[str, type] = {
     "Slots and processes": SlotSettings,
     "Words and parameters": WordSettings,
     "Clients": ClientSettings,
+    "Many machines": ClusterSettings,
     "Objectives": ObjectiveSettings,
     "Output": OutputSettings,
 }

@@ -187,8 +187,12 @@ class Course:
 
     def _add(self, at_ns: int, leg: Leg) -> Leg:
         bounded = self._bounded(leg) if leg.is_final else leg
-        self._stretches.append(_Stretch(at_ns, bounded))
+        self._hold(bounded, at_ns)
         return bounded
+
+    def _hold(self, leg: Leg, at_ns: int) -> None:
+        """*leg* holds from *at_ns* on."""
+        self._stretches.append(_Stretch(at_ns, leg))
 
     def _bounded(self, leg: Leg) -> Leg:
         """*leg* with the end that time, number and profile set."""

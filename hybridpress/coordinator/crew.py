@@ -57,11 +57,11 @@ class Crew(Protocol):
 
 
 class Forkers:
-    """The worker processes that *spawner* forks."""
+    """The worker processes that *spawner* forks: those with the numbers *workers*."""
 
-    def __init__(self, spawner: Spawner, n_workers: int) -> None:
+    def __init__(self, spawner: Spawner, workers: range) -> None:
         self._spawner = spawner
-        self._n_workers = n_workers
+        self._workers = workers
         self._channels: dict[int, CoordinatorEnd] = {}
         self._pids: dict[int, int] = {}
         self._deaf: set[int] = set()
@@ -105,7 +105,7 @@ class Forkers:
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())
-            for worker in range(self._n_workers):
+            for worker in self._workers:
                 self._worker_is_gone(worker, -signal.SIGKILL, hearer)
             hearer.deserted()
 

@@ -155,18 +155,10 @@ class Dealer:
         self._asked.discard(report.worker)
         if self.course is None or not report.dues_ns:
             return []
-        rate = self.course.rate_at(report.dues_ns[-1])
-        others = [worker for worker in self._pressing() if worker.totals.id != report.worker]
-        able = [worker for worker in others if self._balance.has_room(worker.totals.id, rate)] or others
-        able = able or list(self._pressing())
-        if not able:
-            return []
-        dues = sorted(report.dues_ns)
-        return [
-            Tell(worker.totals.id, TakeOver(tuple(dues[k :: len(able)])))
-            for k, worker in enumerate(able)
-            if dues[k :: len(able)]
-        ]
+        pressing = self._pressing()
+        return self._hand_out(
+            report.dues_ns, [worker for worker in pressing if worker.totals.id != report.worker] or pressing
+        )
 
     # changes while the run goes on
 
@@ -228,7 +220,10 @@ class Dealer:
 
     def _slots(self) -> list[int]:
         """How many slots each worker has for the load; 0: it does not press."""
-        return [worker.n_slots if worker.is_pressing and not worker.reports_no_more else 0 for worker in self._workers]
+        return [
+            worker.n_slots if worker.is_pressing and not worker.reports_no_more and not worker.is_silent else 0
+            for worker in self._workers
+        ]
 
     def _share_slots(self, n: int) -> None:
         """Deal *n* slots to those that press."""
@@ -236,6 +231,19 @@ class Dealer:
         if pressing:
             for worker, n_slots in zip(pressing, deal(n, [1] * len(pressing)), strict=True):
                 worker.n_slots = n_slots
+
+    def _hand_out(self, dues_ns: tuple[int, ...], workers: list[Worker]) -> list[Tell]:
+        """*workers* start also these: those of them with room, else all."""
+        if self.course is None or not dues_ns:
+            return []
+        rate = self.course.rate_at(dues_ns[-1])
+        able = [worker for worker in workers if self._balance.has_room(worker.totals.id, rate)] or workers
+        dues = sorted(dues_ns)
+        return [
+            Tell(worker.totals.id, TakeOver(tuple(dues[k :: len(able)])))
+            for k, worker in enumerate(able)
+            if dues[k :: len(able)]
+        ]
 
     def _fair_leg(self, course: Course, now_ns: int) -> Leg:
         return course.set_weights(self._balance.fair(self._slots(), now_ns), now_ns)

@@ -13,13 +13,13 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.dealer import Dealer
-from hybridpress.coordinator.ending import end_of_load_ns, end_of_words_ns
+from hybridpress.coordinator.ending import OVERDUE_S, end_of_load_ns, end_of_words_ns, how, overdue_ns
 from hybridpress.coordinator.fitness import Fitness
 from hybridpress.coordinator.judge import Judge
+from hybridpress.coordinator.places import WorkerPlaces
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
 from hybridpress.ipc.messages import Broken, Counts, Done, GivenUp, Measured, Ready, Report, Resized, Stop
-from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.result import EventResult
 from hybridpress.metrics.seconds import Seconds
@@ -27,10 +27,6 @@ from hybridpress.metrics.summary import WorkerTotals
 from hybridpress.metrics.verdict import Conditions
 from hybridpress.units import NS_PER_S, format_count, format_duration
 
-BEGIN_AHEAD_NS = 10_000_000
-"""The load begins so long after the order goes out, so that every worker has it in time."""
-OVERDUE_S = 5.0
-"""A worker that has not reported so long after it should have is given up."""
 MAX_RESTARTS = 5
 """A worker that was lost so many times is not replaced again: its scenario kills it."""
 MAX_CPU_LOSSES_TOLD = 10
@@ -45,8 +41,12 @@ class Phase(Enum):
 
 
 @dataclass(slots=True)
-class RunState:
-    """One run, from the fork of its workers to their end."""
+class RunState(WorkerPlaces):
+    """One run, from the fork of its workers to their end.
+
+    Over several machines it is the same twice (hybridpress/cluster): what is told here of workers, one state says of
+    nodes, and one of each node's workers.
+    """
 
     config: RunConfig
     begun_at_ns: int
@@ -84,9 +84,9 @@ class RunState:
     _is_cut: bool = False
 
     def __post_init__(self) -> None:
-        self.places = [Worker(WorkerTotals(number, 0)) for number in range(self.config.processes)]
+        self.places = [Worker(WorkerTotals(number, 0)) for number in range(self.n_places)]
         self.tally = Tally(self.places)
-        self.dealer = Dealer(self.config, self.places)
+        self.dealer = self.new_dealer()
         self.judge = Judge(self.config)
         self.fitness = Fitness(self.config)
         self._deadline_ns = self.begun_at_ns + int(self.config.start_timeout_s * NS_PER_S)
@@ -155,7 +155,7 @@ class RunState:
         self.places[number] = fresh
         if self.phase is not Phase.PRESSING:
             return self._dismiss(fresh)
-        return [self._happened(now_ns, "worker_replaced", f"process {pid} takes the place of worker {number}")]
+        return [self._happened(now_ns, "worker_replaced", f"process {pid} takes the place of {self.name_of(number)}")]
 
     def heard(self, report: Report, now_ns: int) -> list[Action]:
         """A worker reported. What comes after the end of the run counts no more."""
@@ -188,7 +188,7 @@ class RunState:
             case Broken():
                 self._complaints.append(report.text)
                 first_line = report.text.partition("\n")[0]
-                return [self._happened(now_ns, "worker_broken", f"worker {report.worker} broke: {first_line}")]
+                return [self._happened(now_ns, "worker_broken", f"{self.name_of(report.worker)} broke: {first_line}")]
 
     def exited(self, number: int, exit_code: int, now_ns: int) -> list[Action]:
         """Worker *number*'s process is gone, and all that it sent was heard."""
@@ -198,11 +198,11 @@ class RunState:
         worker.is_gone = True
         actions: list[Action] = []
         if not worker.is_done and not worker.is_dismissed:
-            text = f"worker {number} (process {worker.totals.pid}) died: {_how(exit_code)}"
             n_lost = self._lose(worker, now_ns)
+            text = self.told_end(number, exit_code)
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
-            actions.append(self._happened(now_ns, "worker_lost", text))
+            actions.append(self._happened(now_ns, self.loss, text))
         if not worker.is_done and not worker.is_dismissed:
             actions += self._replace(worker, now_ns)
         if self._is_deserted:
@@ -218,7 +218,7 @@ class RunState:
         if self.phase is Phase.OVER or not self._is_deserted:
             return []
         if not self.is_interrupted and not any(worker.is_done for worker in self.places):
-            self._break("all worker processes died")
+            self._break(self.all_gone)
         return self._finish(now_ns)
 
     def cpu_worker_exited(self, number: int, pid: int, exit_code: int, now_ns: int) -> list[Action]:
@@ -228,7 +228,7 @@ class RunState:
         self.n_cpu_workers_lost += 1
         if self.n_cpu_workers_lost > MAX_CPU_LOSSES_TOLD:
             return []
-        text = f"CPU worker {number} (process {pid}) died: {_how(exit_code)}; another does its batches again"
+        text = f"CPU worker {number} (process {pid}) died: {how(exit_code)}; another does its batches again"
         return [self._happened(now_ns, "cpu_worker_lost", text)]
 
     def interrupted(self, now_ns: int) -> list[Action]:
@@ -261,7 +261,7 @@ class RunState:
             return self._finish(now_ns)
         if self.phase is Phase.PRESSING:
             actions: list[Action] = [*self.dealer.look(now_ns)]
-            deadline_ns = self._pressing_deadline_ns()
+            deadline_ns = overdue_ns(self.dealer.until_ns, self.config.timeout_s, self._deadline_ns)
         else:
             actions, deadline_ns = [], self._deadline_ns
         if deadline_ns is None or now_ns < deadline_ns or self.phase is Phase.OVER:
@@ -300,7 +300,7 @@ class RunState:
     def _ready(self, worker: Worker, report: Ready, now_ns: int) -> list[Action]:
         worker.is_ready = True
         worker.n_slots = worker.n_made = report.n_slots
-        n_wanted = self.config.slots_by_worker[report.worker]
+        n_wanted = self.slots_wanted(report.worker)
         actions: list[Action] = []
         if report.n_slots < n_wanted:
             self._complaints += report.failures
@@ -315,8 +315,8 @@ class RunState:
 
     def _not_started(self, number: int, n_failed: int, failures: tuple[str, ...], now_ns: int) -> Happened:
         first_lines = "; ".join(failure.partition("\n")[0] for failure in failures[:3])
-        n_all = max(self.config.slots_by_worker[number], n_failed)
-        text = f"start() failed in {n_failed} of {n_all} slots of worker {number}: "
+        n_all = max(self.slots_wanted(number), n_failed)
+        text = f"start() failed in {n_failed} of {n_all} slots of {self.name_of(number)}: "
         return self._happened(now_ns, "start_failed", text + first_lines)
 
     def _begin_if_ready(self, now_ns: int) -> list[Action]:
@@ -328,7 +328,7 @@ class RunState:
             return self._finish(now_ns)
         self.phase = Phase.PRESSING
         self._deadline_ns = None
-        self.start_ns = now_ns + BEGIN_AHEAD_NS
+        self.start_ns = now_ns + self.begin_ahead_ns
         return [*self.dealer.begin(self.start_ns), Started()]
 
     def _replace(self, worker: Worker, now_ns: int) -> list[Action]:
@@ -405,14 +405,6 @@ class RunState:
     def _end_ns(self) -> int | None:
         return self.dealer.until_ns if self.end_ns is None else self.end_ns
 
-    def _pressing_deadline_ns(self) -> int | None:
-        """When everybody should long have ended; None where nobody knows."""
-        until_ns = self.dealer.until_ns
-        if until_ns is None:
-            return None
-        slack_s = CATCH_UP_S + self.config.timeout_s + OVERDUE_S
-        return max(until_ns + int(slack_s * NS_PER_S), self._deadline_ns or 0)
-
     def _drained(self, now_ns: int) -> list[Action]:
         """A worker is done: once all are, only their last rites remain. Where all are lost, but a fresh one is to come,
         the load goes on with that.
@@ -473,13 +465,14 @@ class RunState:
         """The run broke: for this reason, and the first thing that a worker complained of."""
         self.broken = f"{why}: {self._complaints[0]}" if self._complaints else why
 
-    def _stop(self, now_ns: int) -> list[Action]:
+    def _stop(self, now_ns: int, drain_until_ns: int | None = None) -> list[Action]:
         self.phase = Phase.DRAINING
         pressing = [worker for worker in self.places if worker.is_pressing and not worker.reports_no_more]
         if pressing:
             until_ns = self._end_ns()
             self.end_ns = now_ns if until_ns is None else min(now_ns, until_ns)
-        drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
+        if drain_until_ns is None:
+            drain_until_ns = now_ns + int(self.config.timeout_s * NS_PER_S)
         self._deadline_ns = drain_until_ns + int(OVERDUE_S * NS_PER_S)
         in_flight = sum(worker.counts.in_flight for worker in pressing if worker.counts)
         stops: list[Action] = [Tell(worker.totals.id, Stop(drain_until_ns)) for worker in pressing]
@@ -493,8 +486,3 @@ class RunState:
         event = EventResult(round(at_s, 3), kind, text)
         self.events.append(event)
         return Happened(event)
-
-
-def _how(exit_code: int) -> str:
-    """How a process ended."""
-    return f"killed by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"

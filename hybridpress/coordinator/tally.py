@@ -37,8 +37,15 @@ class Worker:
     is_pressing: bool = False
     is_done: bool = False
     is_gone: bool = False
+    is_silent: bool = False
+    """Nothing is heard of it for so long that others have its share; it may come back."""
     is_dismissed: bool = False
     """It came to take the place of another, but the load was over."""
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a second is not complete without it."""
+        return self.is_pressing and not self.is_silent and not self.reports_no_more
 
     @property
     def reports_no_more(self) -> bool:
@@ -55,6 +62,8 @@ class Tally:
     n_lost: int = 0
     """Iterations that were in flight in workers that are lost."""
     _pending: dict[int, Interval] = field(default_factory=dict)
+    _awaited: Worker | None = None
+    """One of those who are to tell of the earliest second that is not complete."""
 
     def note(self, worker: Worker, interval: Interval) -> None:
         """Merge a worker's second into the box's."""
@@ -81,8 +90,14 @@ class Tally:
 
     def complete(self) -> list[Interval]:
         """The merged seconds that nobody will add to any more, in order."""
-        reporting = [worker.next_index for worker in self.workers if not worker.reports_no_more and worker.is_pressing]
-        complete_below = min(reporting, default=None)
+        first = min(self._pending, default=None)
+        awaited = self._awaited
+        if first is None or (awaited is not None and awaited.is_awaited and awaited.next_index <= first):
+            return []
+        reporting = [worker for worker in reversed(self.workers) if worker.is_awaited]
+        # Whoever is behind now is looked at first the next time: mostly that is enough.
+        awaited = self._awaited = min(reporting, key=lambda worker: worker.next_index, default=None)
+        complete_below = None if awaited is None else awaited.next_index
         found = []
         for index in sorted(self._pending):
             if complete_below is not None and index >= complete_below:

@@ -160,6 +160,8 @@ class IntervalResult:
     loop_lag_p99_ms: float | None = None
     lateness_p99_ms: float | None = None
     length_s: int = 1
+    nodes: int | None = None
+    """How many nodes of a cluster told of this second; None: there was but one machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,30 @@ class WorkerResult:
     cpu_pct: float
     loop_lag_ms: Times
     restarts: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """One node of a cluster over the whole run: what its workers started, how it ended, what it says of itself.
+
+    `state` is "ok", "silent" (nothing was heard of it at the end) or "lost". `verdict` is None where it could not say.
+    """
+
+    id: int
+    address: str
+    hostname: str
+    workers: int
+    slots: int
+    started: int
+    completed: int
+    failed: int
+    lost: int
+    cpu_pct: float
+    clock_unsure_ms: float
+    state: str
+    lost_at_s: float | None
+    verdict: str | None
+    reasons: list[ReasonResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +319,7 @@ class Result:
     thresholds: list[ThresholdResult] = field(default_factory=list)
     events: list[EventResult] = field(default_factory=list)
     search: SearchResult | None = None
+    nodes: list[NodeResult] | None = None
     histograms: HistogramsResult | None = None
     """None: read from a file that was written before it had any."""
     versions: dict[str, str] = field(default_factory=dict)
@@ -343,6 +370,10 @@ class Result:
         assert isinstance(found, dict)
         if self.search is None:
             del found["search"]
+        if self.nodes is None:
+            del found["nodes"]
+            for second in found["intervals"]:
+                del second["nodes"]
         return {"schema": found.pop("schema"), **found}
 
 

@@ -17,6 +17,7 @@ from hybridpress.metrics.result import (
     HistogramsResult,
     IntervalResult,
     Iterations,
+    NodeResult,
     PartResult,
     Qps,
     ReasonResult,
@@ -70,6 +71,7 @@ class RunFacts:
     most_started: int = 0
     """The most that any second had of those that are kept in longer intervals."""
     events: list[EventResult] = field(default_factory=list)
+    nodes: list[NodeResult] | None = None
     thresholds: list[ThresholdResult] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
 
@@ -179,6 +181,7 @@ def summarize(facts: RunFacts) -> Result:
         ),
         thresholds=facts.thresholds,
         events=[*facts.events, *_resent(facts)],
+        nodes=facts.nodes,
         histograms=_histograms(facts),
         versions=facts.versions,
     )

@@ -77,6 +77,9 @@ class Conditions:
     suspended_s: float = 0.0
     saturation: str = ""
     """What was found to be in the way when the plan could not be held; empty where nothing was."""
+    n_nodes_lost: int = 0
+    troubled_nodes: tuple[str, ...] = ()
+    """Of a cluster: those whose own verdict is not valid, in words."""
     cpu_tier: CpuTier | None = None
     """None: the scenario has neither prepare() nor verify()."""
     n_saturated_s: int = 0
@@ -101,6 +104,8 @@ def judge(total: Interval, conditions: Conditions) -> tuple[Verdict, list[Reason
         reason
         for reason in (
             _lost_workers(conditions),
+            _lost_nodes(conditions),
+            _troubled_nodes(conditions),
             *reasons_of(conditions.box, conditions.suspended_s, late_ms, conditions.workers_cpu_pct),
             _blocked_loop(total),
             _gc_pauses(conditions),
@@ -126,6 +131,19 @@ def _lost_workers(conditions: Conditions) -> Reason | None:
         "the events tell how they died"
     )
     return Reason("worker_lost", "degraded", text)
+
+
+def _lost_nodes(conditions: Conditions) -> Reason | None:
+    if not conditions.n_nodes_lost:
+        return None
+    text = f"{conditions.n_nodes_lost} node(s) of the cluster were lost; what they had in flight is lost"
+    return Reason("node_lost", "degraded", text)
+
+
+def _troubled_nodes(conditions: Conditions) -> Reason | None:
+    if not conditions.troubled_nodes:
+        return None
+    return Reason("node_troubled", "degraded", "; ".join(conditions.troubled_nodes))
 
 
 def _usual_worst_ms(times: Histogram) -> float:

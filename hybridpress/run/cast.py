@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -32,6 +32,8 @@ class Cast:
     shape: scenario.Shape
     supply: Supply
     parts: Sequence[RunPart] = ()
+    first: int = 0
+    """The number of this machine's first worker, where others have workers too."""
 
     @property
     def needs_all_connections(self) -> bool:
@@ -82,7 +84,7 @@ class Cast:
         slots = self.config.slots_by_worker
         first = sum(slots[:worker])
         numbers = range(first, first + slots[worker])
-        return Seat(worker, self.config, self.press, self.shape, self.supply, numbers, doors, self.parts)
+        return Seat(worker, self.config, self.press, self.shape, self.supply, numbers, doors, self.parts, self.first)
 
     def seats_of_parts(self) -> list[Seat]:
         """A seat with one slot for each part by itself."""
@@ -92,11 +94,34 @@ class Cast:
 
 
 def cast_of(press: Press, flags: Mapping[str, Any]) -> Cast:
+    """What a run of *press* presses with; *flags* are stronger than its own settings.
+
+    Raises:
+        UsageError: all that is wrong with them.
+    """
     if not isinstance(press, MixedPress):
         config, shape = configure(press, flags)
         return Cast(config, press, shape, Supply(config.policy, config.slots_by_worker, seed_of(config)))
-    config = mixed_config(press, flags)
-    parts = run_parts(press, config, flags)
+    return mixed_cast(press, mixed_config(press, flags), flags)
+
+
+def cast_with(press: Press, config: RunConfig, flags: Mapping[str, Any], workers: range) -> Cast:
+    """The same with settings that are known, on a machine that has some of the *workers* only.
+
+    Raises:
+        UsageError: all that is wrong with the scenario.
+    """
+    if isinstance(press, MixedPress):
+        return replace(mixed_cast(press, config, flags, workers), first=workers.start)
+    shape = scenario.shape_of(press)
+    _set(press, config)
+    supply = Supply(config.policy, config.slots_by_worker, seed_of(config), workers=workers)
+    return Cast(config, press, shape, supply, first=workers.start)
+
+
+def mixed_cast(press: MixedPress, config: RunConfig, flags: Mapping[str, Any], workers: range | None = None) -> Cast:
+    """The cast of a mix, with the settings that the mix as a whole has."""
+    parts = run_parts(press, config, flags, workers)
     none = Supply(Policy(), config.slots_by_worker, seed_of(config))
     shapes = [part.shape for part in parts]
     shape = scenario.Shape(
@@ -143,10 +168,15 @@ def configure(press: Press, flags: Mapping[str, Any]) -> tuple[RunConfig, scenar
         mistakes += [*_not_parts(config, ()), *_contradictions(name, config, shape)]
     if mistakes:
         raise UsageError(mistakes)
+    _set(press, config)
+    return config, shape
+
+
+def _set(press: Press, config: RunConfig) -> None:
+    """Give *press* the settings that it may look at."""
     for setting in ("host", "qps", "concurrent"):
         setattr(press, setting, getattr(config, setting))
     press.params = config.params
-    return config, shape
 
 
 def _contradictions(name: str, config: RunConfig, shape: scenario.Shape) -> list[str]:

@@ -37,8 +37,8 @@ class Finished:
     complaint: str | None = None
 
 
-def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
-    """Tell what became of words of which each was to be used once. Returns what is wrong with that, if anything is."""
+def words_told(cast: Cast, state: RunState) -> tuple[list[tuple[str, str]], str | None]:
+    """What became of words of which each was to be used once, as events; and what is wrong with that, if anything."""
     told = [("words_lost", text) for supply in cast.supplies for text in supply.told_lost()]
     complaint = None
     if state.is_out_of_words:
@@ -48,6 +48,12 @@ def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
                 told.append(("words_used", supply.told_exhausted()))
                 if supply.policy.must_fail:
                     complaint = f"{supply.told_exhausted()}, and the run was to go on"
+    return told, complaint
+
+
+def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
+    """Tell what became of the words. Returns what is wrong with that, if anything is."""
+    told, complaint = words_told(cast, state)
     _tell(told, state, outputs)
     return complaint
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -91,15 +90,15 @@ def _reach(config: RunConfig) -> None:
         loop.close()
 
 
-def preparer(cast: Cast) -> Callable[[], Prepared]:
+def preparer(cast: Cast, share: float = 1.0) -> Callable[[], Prepared]:
+    """What the spawner does first. *share* is the part of the load that this machine has."""
+
     def prepare() -> Prepared:
         """In the spawner: the word table, and what each worker is to do."""
         machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
-        # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
-        gc.freeze()
         n_words = cast.build()
         work_of_cpu = [(seat.press, seat.supply.table) for seat in cast.seats_of_parts()]
-        n_cpu_workers = _n_cpu_workers(cast)
+        n_cpu_workers = _n_cpu_workers(cast, share)
         doors = [Door() for _ in range(n_cpu_workers)]
 
         def be_worker(worker: int, channel: WorkerEnd) -> None:
@@ -121,7 +120,7 @@ def tidier(config: RunConfig) -> Callable[[], None]:
     return tidy
 
 
-def _n_cpu_workers(cast: Cast) -> int:
+def _n_cpu_workers(cast: Cast, part: float) -> int:
     """How many CPU workers there are to be."""
     config = cast.config
     if not cast.shape.has_cpu_work:
@@ -134,6 +133,6 @@ def _n_cpu_workers(cast: Cast) -> int:
         if shape.has_cpu_work:
             prepare_ns = prepare_cost_ns(seat.press, seat.supply.table) if shape.prepares else None
             verified_share = config.verify_sample if shape.verifies else 0.0
-            qps = None if config.peak_qps is None else config.peak_qps * share
+            qps = None if config.peak_qps is None else config.peak_qps * share * part
             n_wanted += n_workers_for(prepare_ns, verified_share, qps, n_cpus)
     return min(n_wanted, n_cpus)

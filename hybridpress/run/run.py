@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import uvloop
 
-from hybridpress import machine, scenario
-from hybridpress.clock import now_ns
+from hybridpress import scenario
 from hybridpress.config import RunConfig, knobs_by_name
-from hybridpress.coordinator.coordinator import Coordinator
-from hybridpress.coordinator.crew import Forkers
 from hybridpress.coordinator.seeker import Quest, Seeker
-from hybridpress.coordinator.spawner import Spawner
 from hybridpress.coordinator.state import RunState
 from hybridpress.errors import (
     EXIT_BROKEN,
@@ -26,15 +22,14 @@ from hybridpress.errors import (
     ScenarioError,
     UsageError,
 )
-from hybridpress.metrics.result import EventResult, Result
+from hybridpress.metrics.result import Result
 from hybridpress.metrics.summary import summarize
 from hybridpress.press import Press
 from hybridpress.report.output import Output, Outputs
 from hybridpress.report.wanted import outputs_of
 from hybridpress.run.cast import Cast, cast_of
-from hybridpress.run.finish import Finished, facts_of, finished_run, tell_judgement, tell_words
-from hybridpress.run.ready import check_table_and_host, preparer, shortage_of_files, tidier
-from hybridpress.units import format_count
+from hybridpress.run.finish import Finished, finished_run, tell_judgement
+from hybridpress.run.hands import Hands, hands_of
 
 SPARE_S = 60.0
 """How much longer than all words need the plan of a run is that its words end."""
@@ -66,7 +61,7 @@ def execute(press: Press, flags: Mapping[str, Any]) -> Finished:
         RunError: the run broke before its load began.
         InterruptedRunError: the user ended it before its load began.
     """
-    return _executed(cast_of(press, flags))
+    return _executed(cast_of(press, flags), flags)
 
 
 def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, Any]) -> Finished:
@@ -98,36 +93,30 @@ def execute_search(press: Press, flags: Mapping[str, Any], wanted: Mapping[str, 
         try:
             # What the scenario asks of a run says nothing of the steps of a search, many of which are to be too much.
             config = replace(found.config, thresholds=(), abort_on_fail=False, until=None)
-            return _executed(replace(found, config=config), Seeker(quest, found.config.qps))
+            return _executed(replace(found, config=config), flags, Seeker(quest, found.config.qps))
         except UsageError as error:
             mistakes += error.mistakes
     raise UsageError(mistakes)
 
 
-def _executed(cast: Cast, seeker: Seeker | None = None) -> Finished:
-    config = cast.config
-    with closing(Outputs(_outputs_of(config))) as outputs, closing(Spawner(preparer(cast), tidier(config))) as spawner:
-        outputs.starting("building the word table")
+def _executed(cast: Cast, flags: Mapping[str, Any], seeker: Seeker | None = None) -> Finished:
+    with closing(Outputs(_outputs_of(cast.config))) as outputs, closing(hands_of(cast, flags)) as hands:
         try:
-            spawner.start()
-            n_words, n_cpu_workers = check_table_and_host(spawner, cast)
+            config, n_words = hands.ready(outputs)
         except KeyboardInterrupt:
             raise InterruptedRunError from None
-        config = replace(config, cpu_workers=n_cpu_workers)
-        outputs.starting(_starting(config, n_words))
-        box = machine.BoxWatch()  # before this process is kept on some CPUs
         # Not on uvloop: it makes watched descriptors non-blocking, but a long report comes through its pipe in parts.
-        with _beside_the_workers(config):
-            state = asyncio.run(_conduct(cast, _with_end(config, n_words), spawner, outputs, seeker, box))
+        with hands.beside(config):
+            state = asyncio.run(_conduct(hands, _with_end(config, n_words), outputs, seeker))
         if not state.start_ns:
             if state.is_interrupted:
                 raise InterruptedRunError
             raise RunError(state.broken or "the run ended before it began")
-        complaint = tell_words(cast, state, outputs)
+        complaint = hands.tell_words(state, outputs)
         tell_judgement(state, outputs)
         state.events.extend(outputs.failures)
         n_failures = len(outputs.failures)
-        result = summarize(facts_of(replace(cast, config=config), n_words, state))
+        result = summarize(hands.facts(config, n_words, state))
         if seeker is not None:
             result = replace(result, search=seeker.result())
         outputs.finished(result)
@@ -172,25 +161,8 @@ def execute_once(press: Press, flags: Mapping[str, Any]) -> int:
     return EXIT_BROKEN if has_failed else EXIT_DONE
 
 
-def _beside_the_workers(config: RunConfig) -> AbstractContextManager[None]:
-    """With --pin-cpus, keep the coordinator off the workers' CPUs, as far as there are others."""
-    return machine.pinned(machine.cpus()[config.processes :] if config.pin_cpus else [])
-
-
-async def _conduct(
-    cast: Cast,
-    config: RunConfig,
-    spawner: Spawner,
-    outputs: Outputs,
-    seeker: Seeker | None,
-    box: machine.BoxWatch,
-) -> RunState:
-    state = RunState(config, now_ns(), seeker)
-    coordinator = Coordinator(state, Forkers(spawner, config.processes), outputs, box)
-    if shortage := shortage_of_files(cast):
-        event = EventResult(0.0, "few_open_files", shortage)
-        state.events.append(event)
-        outputs.event(event)
+async def _conduct(hands: Hands, config: RunConfig, outputs: Outputs, seeker: Seeker | None) -> RunState:
+    coordinator = hands.coordinator(config, outputs, seeker)
     await outputs.open(coordinator.helm.obey)
     try:
         return await coordinator.run()
@@ -205,10 +177,3 @@ def _with_end(config: RunConfig, n_words: int) -> RunConfig:
     if config.qps is None or not config.is_ended_by_words:
         return config
     return replace(config, duration_s=2 * n_words / config.qps + SPARE_S)
-
-
-def _starting(config: RunConfig, n_words: int) -> str:
-    table = f"{format_count(n_words)} words; " if n_words else ""
-    n_cpu_workers = config.cpu_workers
-    cpu = f", with {n_cpu_workers} CPU worker{'s' if n_cpu_workers != 1 else ''}" if n_cpu_workers > 0 else ""
-    return f"{table}starting {config.concurrent} slots in {config.processes} processes{cpu}"

@@ -23,13 +23,18 @@ class Supply:
     the others know its length.
     """
 
-    def __init__(self, policy: Policy, slots_by_worker: Sequence[int], seed: int, owner: str = "") -> None:
-        """*owner* is whose words these are, where a message must tell."""
+    def __init__(
+        self, policy: Policy, slots_by_worker: Sequence[int], seed: int, owner: str = "", workers: range | None = None
+    ) -> None:
+        """*owner* is whose words these are, where a message must tell. *workers* are those of this machine, where there
+        are more: of the others' words nothing is known here.
+        """
         self.policy = policy
         self.table: Table = []
         self._slots_by_worker = list(slots_by_worker)
         self._seed = seed
-        self._owner = owner
+        self.owner = owner
+        self._workers = range(len(self._slots_by_worker)) if workers is None else workers
         self._progress = Progress(slots_by_worker)
 
     def fill(self, table: Table) -> None:
@@ -41,7 +46,7 @@ class Supply:
         self.table = table
         self._progress.n_words = len(table)
         if len(table) and (mistakes := self.policy.mistakes(len(table), self._slots_by_worker)):
-            raise UsageError([f"{self._owner}: {mistake}" if self._owner else mistake for mistake in mistakes])
+            raise UsageError([f"{self.owner}: {mistake}" if self.owner else mistake for mistake in mistakes])
 
     @property
     def n_words(self) -> int:
@@ -51,7 +56,10 @@ class Supply:
     @property
     def n_left(self) -> int | None:
         """How many words were not drawn yet; None where they have no end, or there are none."""
-        return self._order().n_left(self._progress) if self.n_words else None
+        if not self.n_words:
+            return None
+        left = [self._order().n_left(self._progress, worker) for worker in self._workers]
+        return None if None in left else sum(n or 0 for n in left)
 
     def draw(self, worker: int) -> Draw:
         """What the slots of *worker* draw by. A process that replaces a dead one goes on where that was."""
@@ -73,7 +81,7 @@ class Supply:
         if not self.n_words or self.policy.is_endless:
             return []
         order = self._order()
-        told = [tell(order, worker) for worker in range(len(self._slots_by_worker))]
+        told = [tell(order, worker) for worker in self._workers]
         return [self._prefixed(text) for text in told if text]
 
     def _lost(self, order: Order, worker: int) -> str:
@@ -95,7 +103,7 @@ class Supply:
         return Order(self.policy, self.n_words, self._slots_by_worker, self._seed)
 
     def _prefixed(self, text: str) -> str:
-        return f"{self._owner}: {text}" if self._owner else text
+        return f"{self.owner}: {text}" if self.owner else text
 
 
 def _so_many(n_words: int) -> str:

@@ -45,6 +45,14 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _AS_IT_IS = ("utf-8", "utf-8-sig")
 
 
+_FOUND: dict[str, Path] = {}
+
+
+def found_files() -> dict[str, Path]:
+    """The files that were found in this process so far, by what they were asked for as."""
+    return dict(_FOUND)
+
+
 def find_file(path: str | os.PathLike[str], base: Path) -> Path:
     """Where the file is: *path* itself, or in *base*, or in the working directory.
 
@@ -55,6 +63,7 @@ def find_file(path: str | os.PathLike[str], base: Path) -> Path:
     places = [base, Path.cwd()]
     for place in places:
         if (place / wanted).is_file():
+            _FOUND[str(path)] = place / wanted
             return place / wanted
     if wanted.exists() or (base / wanted).exists():
         raise UsageError(f'"{path}" is not a regular file')

@@ -34,12 +34,15 @@ from hybridpress.worker.slots import Slots
 class Orders:
     """The orders so far. `obey` takes the next; from `conduct` on, the slots follow them."""
 
-    def __init__(self, worker: int, config: RunConfig, send: Callable[[Report], None]) -> None:
+    def __init__(
+        self, worker: int, config: RunConfig, send: Callable[[Report], None], place: int | None = None
+    ) -> None:
+        """*place* is the worker's among those that a plan is dealt to; None: its number."""
         self._worker = worker
         self._config = config
         self._send = send
         arrivals = Poisson(config.seed or 0) if config.arrivals == "poisson" else Uniform()
-        self._pacer = Pacer(worker, config.profile or constant(1), arrivals)
+        self._pacer = Pacer(worker if place is None else place, config.profile or constant(1), arrivals)
         self._open: Gate = ClosedGate()
         """Unpaced: what is open but in a pause."""
         self._slots: Slots | MixedSlots | None = None

@@ -74,6 +74,8 @@ class Seat:
     """The ways to the CPU workers; none: their work is done in line."""
     parts: Sequence[RunPart] = ()
     """Of a mix: what stands in the place of *press*, *shape* and *supply*."""
+    first: int = 0
+    """The number of this machine's first worker: plans are dealt to a machine's workers, from place 0 on."""
 
 
 def http_settings(config: RunConfig) -> HttpSettings:
@@ -197,7 +199,7 @@ class _Worker:
     def __init__(self, seat: Seat, channel: WorkerEnd) -> None:
         self._seat = seat
         self._channel = channel
-        self._orders = Orders(seat.worker, seat.config, channel.send)
+        self._orders = Orders(seat.worker, seat.config, channel.send, seat.worker - seat.first)
         self._slots: Slots | MixedSlots | None = None
         self._is_out_of_words = False
         self._heard = asyncio.Event()

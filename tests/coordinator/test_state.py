@@ -13,12 +13,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hybridpress.config import Layer, RunConfig
 from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
+from hybridpress.coordinator.ending import OVERDUE_S
 from hybridpress.coordinator.fitness import EXHAUSTED_COUNTS
+from hybridpress.coordinator.places import BEGIN_AHEAD_NS
 from hybridpress.coordinator.state import (
-    BEGIN_AHEAD_NS,
     MAX_CPU_LOSSES_TOLD,
     MAX_RESTARTS,
-    OVERDUE_S,
     Phase,
     RunState,
 )

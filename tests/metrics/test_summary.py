@@ -221,6 +221,8 @@ def test_as_a_dict() -> None:
     result = summarize(facts_of([Interval(0, steps={"p99_9": StepCounts(1)})]))
     found = result.to_dict()
     assert next(iter(found.items())) == ("schema", SCHEMA)
-    assert set(found) == {field.name for field in dataclasses.fields(Result)} - {"search"}, "that is of a search alone"
+    assert set(found) == {field.name for field in dataclasses.fields(Result)} - {"search", "nodes"}, (
+        "of a search, of a cluster"
+    )
     assert list(found["response_time_ms"])[-4:] == ["p99.9", "p99.99", "max", "over_range"]
     assert list(found["steps"]) == ["p99_9"]
