@@ -95,6 +95,11 @@ def built(kind: str) -> Table:
         return sources[kind].build(base)
 
 
+def teardown_module() -> None:
+    """Let go of the tables, and of the files that they read."""
+    built.cache_clear()
+
+
 def word_of(kind: str) -> Bench:
     """A word from anywhere in the table."""
 

@@ -8,7 +8,7 @@ import os
 import site
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -165,9 +165,11 @@ def message_of(error: BaseException) -> str:
         return f"(its __str__ raised {type(worse).__name__})"
 
 
-def place_in(frame: FrameType | None) -> str | None:
-    """The innermost line of the user's code on the stack of *frame*: "slow.py:12 in press()"; None: there is none."""
-    while frame is not None:
+def place_in(frame: FrameType | None, below: Collection[FrameType] = ()) -> str | None:
+    """The innermost line of the user's code on the stack of *frame*: "slow.py:12 in press()"; None: there is none above
+    the frames *below*, which are of whoever started the run.
+    """
+    while frame is not None and frame not in below:
         if is_user_file(frame.f_code.co_filename):
             return f"{_short(frame.f_code.co_filename)}:{frame.f_lineno} in {frame.f_code.co_name}()"
         frame = frame.f_back

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,6 +15,10 @@ from tests.support import ports, programs
 from tests.support.leaks import LeakWatch
 from tests.support.nginx import Nginx
 from tests.support.processes import StrayWatch
+
+# What tests before it left to the collector is not for a forked process to free: grpcio's objects, without the threads
+# that they had, end in a crash there.
+os.register_at_fork(after_in_child=gc.freeze)
 
 # No deadline: on a busy machine an example takes as long as it takes, and that says nothing of the code.
 settings.register_profile("suite", deadline=None, max_examples=60, print_blob=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -97,8 +96,6 @@ def preparer(cast: Cast, share: float = 1.0) -> Callable[[], Prepared]:
     def prepare() -> Prepared:
         """In the spawner: the word table, and what each worker is to do."""
         machine.raise_file_limit()  # here and not in our caller's process, which may be a program of the user's own
-        # What was there before the fork is no garbage. Looking through it would copy all its pages: 24 ms of CPU.
-        gc.freeze()
         n_words = cast.build()
         work_of_cpu = [(seat.press, seat.supply.table) for seat in cast.seats_of_parts()]
         n_cpu_workers = _n_cpu_workers(cast, share)

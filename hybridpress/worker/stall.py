@@ -7,6 +7,7 @@ thread, so nothing competes for Python's lock; a blocking system call is taken u
 
 from __future__ import annotations
 
+import inspect
 import signal
 import threading
 from collections import Counter
@@ -27,6 +28,8 @@ class StallFinder:
         self._places: Counter[str] = Counter()
         self._is_watching = threading.current_thread() is threading.main_thread()
         self._before: Any = None
+        self._below = _stack()
+        """What is on the stack however long the loop goes on: who started the run waits there, and blocks nothing."""
         if self._is_watching:
             self._before = signal.signal(signal.SIGALRM, self._look)
 
@@ -49,5 +52,15 @@ class StallFinder:
             signal.signal(signal.SIGALRM, self._before or signal.SIG_IGN)
 
     def _look(self, _: int, frame: FrameType | None) -> None:
-        if (place := place_in(frame)) is not None:
+        if (place := place_in(frame, self._below)) is not None:
             self._places[place] += 1
+
+
+def _stack() -> set[FrameType]:
+    """The frames that called the loop: those of a coroutine come and go."""
+    found, frame = set(), inspect.currentframe()
+    while frame is not None:
+        if not frame.f_code.co_flags & inspect.CO_COROUTINE:
+            found.add(frame)
+        frame = frame.f_back
+    return found

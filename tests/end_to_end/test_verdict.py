@@ -123,17 +123,6 @@ def test_a_worker_that_dies(troubles: Path) -> None:
     assert any(event["kind"] == "worker_lost" and "signal 9" in event["text"] for event in ran.found["events"])
 
 
-def test_the_only_worker_dies(troubles: Path) -> None:
-    """The load goes on with a fresh one: all that is due is started or dropped, and the run is whole."""
-    args = ["--qps", "100", "--concurrent", "4", "--processes", "1", "--param", f"died={troubles.parent / 'died'}"]
-    ran = pressed(troubles, "Dying", *args)
-    assert ran.exit_code in (0, 3), ran.err
-    n = ran.found["iterations"]
-    assert n["planned"] == n["started"] + n["dropped"] == 200
-    assert n["completed"] > 50
-    assert ran.found["workers"][0]["restarts"] == 1
-
-
 def test_pauses_of_the_garbage_collector(troubles: Path) -> None:
     """Who keeps half a million objects and has them looked through again and again is told what that costs."""
     ran = pressed(troubles, "Messy", "--qps", "10", "--concurrent", "2", "--processes", "1")

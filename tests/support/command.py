@@ -12,6 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hybridpress.metrics.histogram import Histogram
+from hybridpress.metrics.result import Times
+
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 _PATIENCE_S = 60.0
 
@@ -69,8 +72,10 @@ def run(*args: str | Path, cwd: Path | None = None, json_file: Path | None = Non
     return finish(start("run", *args, cwd=cwd), json_file)
 
 
-def assert_lawful(result: dict[str, Any]) -> None:
-    """The laws that the counts of every result obey."""
+def assert_lawful(result: dict[str, Any], n_seen: int | None = None) -> None:
+    """The laws that the counts of every result obey. *n_seen*: how many requests the server counted, where each
+    iteration makes one and all came to their end.
+    """
     n = result["iterations"]
     assert n["started"] == n["completed"] + n["failed"] + n["lost"] + n["in_flight_at_end"], n
     if n["planned"] is not None:
@@ -92,6 +97,28 @@ def assert_lawful(result: dict[str, Any]) -> None:
     for second in result["intervals"]:
         running += second["started"] - second["completed"] - second["failed"]
         assert running == second["in_flight"] or n["lost"], second
+    if n_seen is not None:
+        assert n_seen == n["started"] == n_ended, n
+    _assert_histograms_lawful(result)
+
+
+def _assert_histograms_lawful(result: dict[str, Any]) -> None:
+    """The seconds' histograms add up to the run's, and that is what the percentiles were taken from."""
+    texts = result["histograms"]
+    total = Histogram.decode(texts["response"])
+    pairs = [(texts["response"], result["response_time_ms"]), (texts["service"], result["service_time_ms"])]
+    pairs += [(texts["steps"][name], step["response_time_ms"]) for name, step in result["steps"].items()]
+    for text, times in pairs:
+        found = Times.of(Histogram.decode(text))
+        assert (found.count, found.p50, found.p99, found.max) == (
+            *(times[key] for key in ("count", "p50", "p99", "max")),
+        )
+    seconds = Histogram()
+    for second in result["intervals"]:
+        if second["histogram"] is not None:
+            seconds.merge(Histogram.decode(second["histogram"]))
+    assert (seconds.count, seconds.max_ns, seconds.min_ns) == (total.count, total.max_ns, total.min_ns)
+    assert seconds.sum_ns == total.sum_ns
 
 
 def numbers_told(result: dict[str, Any]) -> dict[str, set[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
@@ -43,6 +44,32 @@ def test_a_busy_loop_is_found(finder: StallFinder) -> None:
     while time.monotonic() < until:
         pass
     assert "test_a_busy_loop_is_found" in (finder.beat() or "")
+
+
+@pytest.mark.slow
+def test_who_started_the_run_is_not_blamed() -> None:
+    """A loop that was not given the CPU, with nothing of the user's running, is nobody's fault: not that of the
+    script that called it, which is on the stack all the time.
+    """
+
+    async def main() -> tuple[str | None, str | None]:
+        finder = StallFinder()
+        finder.beat()
+        signal.sigtimedwait([signal.SIGUSR1], OVERDUE_S + 5 * AGAIN_S)  # called by a coroutine: blamed
+        blamed = finder.beat()
+        loop = asyncio.get_running_loop()
+        # Called by the loop itself, as all that is in C.
+        loop.call_soon(signal.sigtimedwait, [signal.SIGUSR1], OVERDUE_S + 5 * AGAIN_S)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        idle = finder.beat()
+        finder.close()
+        return blamed, idle
+
+    blamed, idle = asyncio.run(main())
+    assert blamed is not None
+    assert blamed.endswith(" in main()")
+    assert idle is None
 
 
 def test_a_loop_on_time(finder: StallFinder) -> None:
