@@ -10,10 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "hybridpress"
 
 UNPICKLES = {
-    "cluster/crew.py": "nodes of the cluster, by Ray's calls, which run what they are sent themselves: see SECURITY.md",
-    "cluster/late.py": "memory that this process packed itself",
-    "cluster/many.py": "nodes of the cluster, as above",
-    "cluster/node/process.py": "a pair of sockets between an agent and the process of its node, which it started",
+    "cluster/packing.py": "calls of a Ray cluster, which executes what is sent in it anyway, behind its token; a pair "
+    "of sockets between an agent and the process that it started",
     "coordinator/spawner.py": "a pipe between a process and the one that it forked",
     "ipc/channel.py": "a pipe and a queue between coordinator and worker, both made before the fork",
     "vocab/packed.py": "memory that this run packed itself",

@@ -7,7 +7,6 @@ be lost with a connection; what they carried is then sent again (hybridpress/clu
 from __future__ import annotations
 
 import asyncio
-import pickle
 import signal
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 from hybridpress.cluster.agent import Answer
 from hybridpress.cluster.link import Inbox, Outbox, Piece
 from hybridpress.cluster.messages import Closing, Muster, Told
+from hybridpress.cluster.packing import pack, unpack
 from hybridpress.ipc.messages import Order, Report
 
 PATIENCE_S = 0.5
@@ -113,7 +113,7 @@ class NodeCrew:
         line = self._lines[node]
         if line.is_gone:
             return
-        line.outbox.put(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
+        line.outbox.put(pack(message))
         if not line.is_pushing:
             # What is said in one go goes in one call.
             line.is_pushing = True
@@ -149,7 +149,7 @@ class NodeCrew:
         line.outbox.confirmed(answer.heard)
         for message in line.inbox.take(answer.pieces):
             if self._hearer is not None and not line.is_gone:
-                self._hearer.heard_from(pickle.loads(message))  # noqa: S301 (from our own nodes)
+                self._hearer.heard_from(unpack(message))
         if answer.exit_code is not None:
             self._is_gone(node, line, answer.exit_code)
 

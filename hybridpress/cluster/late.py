@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass, field, replace
 
+from hybridpress.cluster.packing import pack, unpack
 from hybridpress.coordinator.tally import Tally, Worker
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.result import IntervalResult
@@ -40,7 +40,7 @@ class LateTally(Tally):
 
     def keep(self, interval: Interval, target_qps: float | None) -> None:
         if any(worker.is_silent for worker in self.workers):
-            self._kept[interval.index] = _Kept(pickle.dumps(interval), target_qps)
+            self._kept[interval.index] = _Kept(pack(interval), target_qps)
         self.seconds.add(self._second(interval, target_qps))
 
     def settle(self) -> None:
@@ -57,9 +57,9 @@ class LateTally(Tally):
         self.total.merge(interval)
         self.total.in_flight = in_flight
         if (kept := self._kept.get(interval.index)) is not None:
-            whole: Interval = pickle.loads(kept.packed)  # noqa: S301 (our own)
+            whole: Interval = unpack(kept.packed)
             whole.merge(interval)
-            self._kept[interval.index] = replace(kept, packed=pickle.dumps(whole))
+            self._kept[interval.index] = replace(kept, packed=pack(whole))
             place = next(k for k in range(len(self.seconds) - 1, -1, -1) if self.seconds[k].at_s <= interval.index)
             self.seconds[place] = self._second(whole, kept.target_qps)
         elif self.seconds:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pickle
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from hybridpress.cluster.head import WORDS_USED, HeadState, Node
 from hybridpress.cluster.janitor import Janitor
 from hybridpress.cluster.link import Inbox, Outbox
 from hybridpress.cluster.messages import Closing, Hello, Job, Standing, Told
+from hybridpress.cluster.packing import pack, unpack
 from hybridpress.cluster.placement import Placement
 from hybridpress.cluster.recipe import Stage
 from hybridpress.config import RunConfig
@@ -102,7 +102,7 @@ class ManyMachines:
         outputs.starting(f"building the word table on {_nodes(len(hellos))}")
         of_nodes = replace(config, json=None, control=None, quiet=True, cluster=None, nodes=None)
         jobs = [
-            pickle.dumps(Job(k, len(hellos), of_nodes, recipe, self._flags, own.start, own.stop))
+            pack(Job(k, len(hellos), of_nodes, recipe, self._flags, own.start, own.stop))
             for k, own in enumerate(workers)
         ]
         self._pids = self._placement.launch(jobs)
@@ -163,7 +163,7 @@ class ManyMachines:
                 raise RunError(f"{self._name(node)} was lost before the load began: {error}") from None
             again = False
             for message in inbox.take(answer.pieces):
-                standing: Standing = pickle.loads(message)  # noqa: S301 (from our own node)
+                standing: Standing = unpack(message)
                 return standing
             if answer.exit_code is not None:
                 raise RunError(

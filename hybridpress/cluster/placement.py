@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import shutil
 import socket
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -24,6 +26,7 @@ from hybridpress.cluster.janitor import Janitor
 from hybridpress.cluster.link import Piece
 from hybridpress.cluster.messages import Hello
 from hybridpress.errors import HybridpressError, RunError, UsageError
+from hybridpress.units import NS_PER_S
 
 N_PINGS = 15
 STORE_BYTES = 80 * 2**20
@@ -32,6 +35,10 @@ PLACE_S = 120.0
 """So long a cluster may take until it has room for an agent on each node: pods are made meanwhile."""
 HELLO_S = 120.0
 CONNECT_S = 5.0
+JOIN_S = 60.0
+"""So long nodes are waited for that have not joined the cluster yet…"""
+LOOK_S = 0.5
+"""…with a look so often."""
 HOW_TO = 'pip install "hybridpress[cluster]"'
 
 
@@ -56,6 +63,10 @@ class Placement:
             UsageError: there is no such cluster, or not as many nodes.
             RunError: the agents could not be placed.
         """
+        if self._where.startswith("local:"):
+            # Whoever can reach a cluster can run anything on it: one of our own is for whoever knows its token.
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray = _ray()
         try:
             if self._where.startswith("local:"):
@@ -66,7 +77,7 @@ class Placement:
                 tell(f"connecting to the Ray cluster ({self._where})")
                 address = self._where
             self._connect(ray, address)
-            n_nodes = self._n_nodes(ray)
+            n_nodes = self._n_nodes(ray, tell)
             tell(f"placing an agent on each of {n_nodes} nodes")
             return self._place(ray, n_nodes)
         except HybridpressError:
@@ -74,15 +85,22 @@ class Placement:
         except Exception as error:
             raise RunError(_why(error)) from error
 
-    def _n_nodes(self, ray: Any) -> int:
-        """On how many nodes an agent is to be."""
-        found = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-        n_nodes = len(found) if self._n_wanted is None else self._n_wanted
-        if n_nodes > len(found) or not found:
-            raise UsageError(
-                f"--nodes {n_nodes}: the cluster has {len(found)} node(s) with a CPU; start more, or ask for fewer"
-            )
-        return n_nodes
+    def _n_nodes(self, ray: Any, tell: Callable[[str], None]) -> int:
+        """On how many nodes an agent is to be; those that are on their way are waited for."""
+        until_ns, n_told = now_ns() + int(JOIN_S * NS_PER_S), -1
+        while True:
+            n_there = sum(node["Alive"] and node["Resources"].get("CPU", 0) >= 1 for node in ray.nodes())
+            n_nodes = n_there if self._n_wanted is None else self._n_wanted
+            if 0 < n_nodes <= n_there:
+                return n_nodes
+            if now_ns() >= until_ns:
+                raise UsageError(
+                    f"--nodes {n_nodes}: the cluster has {n_there} node(s) with a CPU; start more, or ask for fewer"
+                )
+            if n_there != n_told:
+                n_told = n_there
+                tell(f"waiting for {max(n_nodes, 1)} nodes with a CPU; there are {n_there}")
+            time.sleep(LOOK_S)
 
     def offsets(self) -> list[Offset]:
         """How far each node's clock is ahead."""

@@ -22,7 +22,8 @@ def load_in_words(config: RunConfig) -> str:
         rate = config.profile.describe() if config.qps is None or config.stages else f"{format_count(config.qps)}/s"
     if config.arrivals == "poisson":
         rate += " at random"
-    slots = f"{counted(config.concurrent, 'slot')} in {counted(config.processes, 'process', 'processes')}"
+    where = f"in {counted(config.processes, 'process', 'processes')}" if config.cluster is None else "on a cluster"
+    slots = f"{counted(config.concurrent, 'slot')} {where}"
     if config.iterations is not None:
         return f"{rate} over {slots} for {counted(config.iterations, 'iteration')}"
     if config.duration_s is None:

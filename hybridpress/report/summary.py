@@ -44,6 +44,8 @@ SIZES = (
 """From the one that leaves out least to what a small screen holds."""
 MAX_LINE_CHARACTERS = 200
 """How much of a message, or of a line of an example, is shown."""
+MAX_NODES = 8
+"""With more nodes than this, only those in trouble are told of, at most so many."""
 MAX_WORKERS_EACH = 4
 """With more workers than this, their CPU is told as a range."""
 
@@ -66,7 +68,7 @@ def blocks(result: Result, size: Size = SIZES[0]) -> list[RenderableType]:
         lines = list(part(result, size))
         if lines:
             found += [*([_text("")] if size.is_airy else []), *lines]
-    return [*found, *([_text("")] if size.is_airy else []), *_workers(result), *_cpu_tier(result)]
+    return [*found, *([_text("")] if size.is_airy else []), *_nodes(result), *_workers(result), *_cpu_tier(result)]
 
 
 def _text(words: str, style: str = "", *, indent: int = 0) -> RenderableType:
@@ -303,6 +305,22 @@ def _events(result: Result, size: Size) -> Iterator[RenderableType]:
     for event in result.events[: size.events]:
         yield _text(f"at {event.at_s:.1f} s  {cut(visible(event.text), MAX_LINE_CHARACTERS)}", "yellow")
     yield from _more(len(result.events) - size.events)
+
+
+def _nodes(result: Result) -> Iterator[RenderableType]:
+    nodes = result.nodes or []
+    troubled = [node for node in nodes if node.state != "ok" or node.verdict not in (None, "valid")]
+    for node in nodes if len(nodes) <= MAX_NODES else troubled[:MAX_NODES]:
+        lost = f", {format_count(node.lost)} lost" if node.lost else ""
+        when = f" at {node.lost_at_s:.1f} s" if node.lost_at_s is not None else ""
+        state = node.verdict or "" if node.state == "ok" else f"{node.state}{when}"
+        yield _text(
+            f"node {node.id} ({node.address}): {format_count(node.started)} started{lost}, CPU {node.cpu_pct:.0f} %, "
+            f"clock ± {format_ms(node.clock_unsure_ms)}; {state}",
+            "" if node in troubled else "dim",
+        )
+    if len(nodes) > MAX_NODES:
+        yield _text(f"{len(nodes)} nodes, {len(nodes) - len(troubled)} of them without trouble", "dim")
 
 
 def _workers(result: Result) -> Iterator[RenderableType]:

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import mmap
 import os
-import pickle
 import signal
 import socket
 import sys
@@ -23,6 +22,7 @@ from hybridpress.cluster import wire
 from hybridpress.cluster.clocks import order_by, report_by
 from hybridpress.cluster.messages import Closing, Job, Muster, Standing, Told
 from hybridpress.cluster.node.state import NodeState
+from hybridpress.cluster.packing import pack, unpack
 from hybridpress.cluster.recipe import made
 from hybridpress.coordinator.actions import Action, Fork, Kill, Tell
 from hybridpress.coordinator.coordinator import BOX_GAP_NS
@@ -53,7 +53,7 @@ def main() -> None:
     message = wire.receive(link)
     if message is None:
         return
-    job: Job = pickle.loads(message)  # noqa: S301 (from our own agent)
+    job: Job = unpack(message)
     sys.exit(_run(job, link))
 
 
@@ -63,10 +63,10 @@ def _run(job: Job, link: socket.socket) -> int:
         press = made(job.recipe, folder)
         cast = cast_with(press, job.config, job.flags, range(job.first, job.last))
     except HybridpressError as error:
-        wire.send(link, _packed(Standing(os.getpid(), mistakes=_mistakes_of(error))))
+        wire.send(link, pack(Standing(os.getpid(), mistakes=_mistakes_of(error))))
         return EXIT_BROKEN
     except Exception as error:  # noqa: BLE001 (of the user's code; told, whatever it is)
-        wire.send(link, _packed(Standing(os.getpid(), mistakes=(told(error),))))
+        wire.send(link, pack(Standing(os.getpid(), mistakes=(told(error),))))
         return EXIT_BROKEN
     slots = job.config.slots_by_worker[job.first : job.last]
     sums = mmap.mmap(-1, _SUMS_BYTES)
@@ -75,14 +75,14 @@ def _run(job: Job, link: socket.socket) -> int:
         try:
             n_words, n_cpu_workers = check_table_and_host(spawner, cast)
         except HybridpressError as error:
-            wire.send(link, _packed(Standing(os.getpid(), mistakes=_mistakes_of(error))))
+            wire.send(link, pack(Standing(os.getpid(), mistakes=_mistakes_of(error))))
             return EXIT_BROKEN
         found = dict(line.split("\t") for line in sums[:].rstrip(b"\0").decode().splitlines())
-        wire.send(link, _packed(Standing(os.getpid(), n_words, n_cpu_workers, sums=found)))
+        wire.send(link, pack(Standing(os.getpid(), n_words, n_cpu_workers, sums=found)))
         order = wire.receive(link)
         if order is None:
             return EXIT_BROKEN
-        muster = pickle.loads(order)  # noqa: S301 (as above)
+        muster = unpack(order)
         if not isinstance(muster, Muster):
             return EXIT_BROKEN
         state = NodeState(job.config, now_ns(), job.node, job.first, slots, job.n_nodes)
@@ -93,10 +93,6 @@ def _run(job: Job, link: socket.socket) -> int:
 
 def _mistakes_of(error: HybridpressError) -> tuple[str, ...]:
     return tuple(error.mistakes) if isinstance(error, UsageError) else (str(error),)
-
-
-def _packed(message: object) -> bytes:
-    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
 
 
 def _preparer(cast: Cast, share: float, sums: mmap.mmap) -> Callable[[], Prepared]:
@@ -164,7 +160,7 @@ class Conductor:
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         while (message := await wire.read(reader)) is not None:
-            order: Order = pickle.loads(message)  # noqa: S301 (from our own agent)
+            order: Order = unpack(message)
             self._act(self._state.obey(order_by(order, self._ahead_ns), now_ns()))
         # The agent is gone, and whoever could be told anything with it.
         self._over.set()
@@ -216,7 +212,7 @@ class Conductor:
 
     def _tell(self, report: Report | Told | Closing) -> None:
         assert self._writer is not None
-        wire.write(self._writer, _packed(report))
+        wire.write(self._writer, pack(report))
 
 
 if __name__ == "__main__":

@@ -38,10 +38,12 @@ from hybridpress.ipc.messages import (
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.verdict import judge
 
-COUNTS_GAP_NS = 300_000
-"""The more nodes there are, the less often each tells where it is: the head hears them all…"""
+AT_REST_NS = 190_000_000
+"""A node where nothing waits tells where it is so often; else at every tick…"""
+GAP_NS = 300_000
+"""…but for each node of the cluster so much less often, for the head hears them all…"""
 MOST_GAP_NS = 250_000_000
-"""…but as often as this; with few nodes, at every tick."""
+"""…and still as often as this."""
 
 
 class NodeState(RunState):
@@ -60,7 +62,7 @@ class NodeState(RunState):
         self._next_index = 0
         self._is_ready = False
         self._said_done = False
-        self._gap_ns = min(n_nodes * COUNTS_GAP_NS, MOST_GAP_NS)
+        self._gap_ns = min(n_nodes * GAP_NS, MOST_GAP_NS)
         self._counted_ns = begun_at_ns
         self._said: list[Report | NodeReport] = []
         super().__init__(config, begun_at_ns)
@@ -159,7 +161,8 @@ class NodeState(RunState):
 
     def ticked(self, now_ns: int, suspended_ns: int = 0, wall_ahead_ns: int | None = None) -> list[Action]:
         actions = super().ticked(now_ns, suspended_ns, wall_ahead_ns)
-        is_due = now_ns - self._counted_ns >= self._gap_ns
+        is_at_rest = not self.dealer.backlog
+        is_due = now_ns - self._counted_ns >= max(self._gap_ns, AT_REST_NS if is_at_rest else 0)
         if is_due and self.phase in {Phase.PRESSING, Phase.DRAINING} and not self._said_done:
             self._counted_ns = now_ns
             self._say(self._counts(now_ns))
