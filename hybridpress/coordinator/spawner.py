@@ -22,6 +22,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from typing import Any, NamedTuple
 
+from hybridpress.clock import now_ns
 from hybridpress.errors import EXIT_BROKEN, HybridpressError, RunError
 from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
 
@@ -29,6 +30,7 @@ _PR_SET_PDEATHSIG = 1
 _FORK = multiprocessing.get_context("fork")
 _GRACE_S = 2.0
 _LOOK_EVERY_S = 0.5
+_ORPHANED_WITHIN_NS = 100_000_000
 _RESPAWN_GAP_S = 0.02
 """So long it waits before a CPU worker's place is taken: one that dies at once must not become a storm of forks."""
 
@@ -174,7 +176,7 @@ def _be_spawner(
     def end(*_: object) -> None:
         """Its own death is the workers': the kernel sees to that."""
         # Not in a process that was just forked, which has this handler until it sets its own.
-        if os.getpid() == own_pid and os.getppid() != parent_pid:
+        if os.getpid() == own_pid and _is_gone(parent_pid):
             tidy()
         os._exit(EXIT_BROKEN)
 
@@ -226,6 +228,18 @@ def _be_spawner(
             process.kill()
         for process in (*workers.values(), *cpu_workers.values()):
             process.join()
+        # The end of the connection may be seen before the signal: who is gone leaves both, who closed it is through.
+        tidy()
+
+
+def _is_gone(parent_pid: int) -> bool:
+    """Whether this process's parent has ended: the signal that says so may come before the kernel names another."""
+    until_ns = now_ns() + _ORPHANED_WITHIN_NS
+    while os.getppid() == parent_pid:
+        if now_ns() >= until_ns:
+            return False
+        time.sleep(0.001)
+    return True
 
 
 def _fork_cpu_worker(ours: Connection, number: int, work: CpuWork | None) -> ForkProcess:

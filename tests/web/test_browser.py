@@ -239,7 +239,7 @@ def test_the_keyboard_alone_will_do(watched: Watched) -> None:
     slider.focus()
     page.keyboard.press("ArrowRight")
     expect(page.locator("#said")).to_have_text("qps 50 → 51")
-    assert slider.get_attribute("aria-valuetext") == "51 iterations a second"
+    expect(slider).to_have_attribute("aria-valuetext", "51 iterations a second")
     assert tabbed(page, 4) == ["input QPS", "input slots", "button Pause", "button Stop"]
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
