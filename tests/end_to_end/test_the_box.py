@@ -175,7 +175,7 @@ def test_memory_is_short(tmp_path: Path) -> None:
             timeout=60,
             stdin=subprocess.DEVNULL,
         )
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode in {0, 3}, ran.stderr  # a machine that is busy besides is told in the verdict
     result = json.loads(json_file.read_text())
     assert result["iterations"]["completed"] == 800
     (event,) = [event for event in result["events"] if event["kind"] == "memory_low"]
