@@ -99,19 +99,19 @@ def _histograms_of(result: Result) -> HistogramsResult:
     return result.histograms
 
 
-def _sum(texts: Iterable[str | None], most_chars: int | None = None) -> Any:
+def _sum(texts: Iterable[str | None]) -> Any:
     """The text of the sum; None where there is no text."""
     total, is_there = Histogram(), False
     for text in texts:
         if text is not None:
             total.merge(Histogram.decode(text))
             is_there = True
-    return total.encode(most_chars) if is_there else None
+    return total.encode() if is_there else None
 
 
-def _sums(texts_by_name: Sequence[dict[str, str]], most_chars: int | None = None) -> dict[str, str]:
+def _sums(texts_by_name: Sequence[dict[str, str]]) -> dict[str, str]:
     names = dict.fromkeys(name for texts in texts_by_name for name in texts)
-    return {name: _sum((texts.get(name) for texts in texts_by_name), most_chars) for name in names}
+    return {name: _sum(texts.get(name) for texts in texts_by_name) for name in names}
 
 
 def _times(text: str | None) -> Times:
