@@ -50,25 +50,13 @@
     hp.overlay(grid, field, { title, y, group }).update(data);
   }
 
-  if (data.steps.length) {
-    hp.table(hp.card(hp.section(main, "steps", "Steps")), {
-      caption: "Steps",
-      columns: [
-        { key: "name", label: "step", kind: "text" },
-        { key: "label", label: "run", kind: "text" },
-        { key: "count", label: "count", kind: "count" },
-        { key: "failed_pct", label: "failed", kind: "percent", bad: "bad" },
-        ...hp.times,
-      ],
-      rows: data.steps,
-    });
-  }
-  if (data.differing.length) {
-    hp.table(hp.card(hp.section(main, "settings", "Settings that differ")), {
-      caption: "Settings that differ",
-      columns: [{ key: "name", label: "setting", kind: "text" }, ...data.runs.map(({ label }, k) => ({ key: `v${k}`, label, kind: "text" }))],
-      rows: data.differing,
-    });
-  }
+  hp.listed(main, "steps", "Steps", [
+    { key: "name", label: "step", kind: "text" },
+    { key: "label", label: "run", kind: "text" },
+    { key: "count", label: "count", kind: "count" },
+    { key: "failed_pct", label: "failed", kind: "percent", bad: "bad" },
+    ...hp.times,
+  ], data.steps);
+  hp.listed(main, "settings", "Settings that differ", [{ key: "name", label: "setting", kind: "text" }, ...data.runs.map(({ label }, k) => ({ key: `v${k}`, label, kind: "text" }))], data.differing);
   hp.contents(document.querySelector("nav > div"), main);
 })();

@@ -66,6 +66,11 @@
     }
   };
 
+  /** A section with a table of *rows*; nothing where there are none. */
+  hp.listed = (main, id, title, columns, rows) => {
+    if (rows.length) hp.table(hp.card(hp.section(main, id, title)), { caption: title, columns, rows });
+  };
+
   hp.times = [
     { key: "p50", label: "p50", kind: "ms" },
     { key: "p90", label: "p90", kind: "ms" },

@@ -75,62 +75,38 @@
   };
 
   const details = () => {
-    if (data.parts.length) {
-      hp.table(hp.card(hp.section(main, "parts", "Parts of the mix")), {
-        caption: "Parts of the mix",
-        columns: [
-          { key: "name", label: "part", kind: "text" },
-          { key: "started", label: "started", kind: "count" },
-          { key: "share_pct", label: "share", kind: "percent" },
-          { key: "failed", label: "failed", kind: "count", bad: "bad" },
-          { key: "dropped", label: "dropped", kind: "count", bad: "warn" },
-          ...hp.times,
-        ],
-        rows: data.parts,
-      });
-    }
-    if (data.steps.length) {
-      hp.table(hp.card(hp.section(main, "steps", "Steps")), {
-        caption: "Steps",
-        columns: [
-          { key: "name", label: "step", kind: "text" },
-          { key: "count", label: "count", kind: "count" },
-          { key: "failed", label: "failed", kind: "count", bad: "bad" },
-          { key: "failed_pct", label: "failed, %", kind: "percent", bad: "bad" },
-          ...hp.times,
-          { key: "in_per_s", label: "received", kind: "bytes" },
-          { key: "out_per_s", label: "sent", kind: "bytes" },
-        ],
-        rows: data.steps,
-      });
-    }
-    if (data.checks.length) {
-      hp.table(hp.card(hp.section(main, "checks", "Checks")), {
-        caption: "Checks",
-        columns: [
-          { key: "name", label: "check", kind: "text" },
-          { key: "passed", label: "held", kind: "count" },
-          { key: "failed", label: "failed", kind: "count", bad: "bad" },
-          { key: "passed_pct", label: "held, %", kind: "percent" },
-        ],
-        rows: data.checks,
-      });
-    }
-    if (data.errors.length) {
-      const example = (row) =>
-        row.example ? element("details", {}, element("summary", { textContent: row.message || "example" }), element("pre", { textContent: row.example })) : element("span", { textContent: row.message || "–" });
-      hp.table(hp.card(hp.section(main, "errors", "Errors")), {
-        caption: "Errors",
-        columns: [
-          { key: "kind", label: "kind", kind: "text" },
-          { key: "message", label: "message, with an example", kind: example },
-          { key: "count", label: "count", kind: "count" },
-          { key: "share_pct", label: "of all errors", kind: "percent" },
-          { key: "first_at_s", label: "first at", kind: "moment" },
-        ],
-        rows: data.errors,
-      });
-    }
+    hp.listed(main, "parts", "Parts of the mix", [
+      { key: "name", label: "part", kind: "text" },
+      { key: "started", label: "started", kind: "count" },
+      { key: "share_pct", label: "share", kind: "percent" },
+      { key: "failed", label: "failed", kind: "count", bad: "bad" },
+      { key: "dropped", label: "dropped", kind: "count", bad: "warn" },
+      ...hp.times,
+    ], data.parts);
+    hp.listed(main, "steps", "Steps", [
+      { key: "name", label: "step", kind: "text" },
+      { key: "count", label: "count", kind: "count" },
+      { key: "failed", label: "failed", kind: "count", bad: "bad" },
+      { key: "failed_pct", label: "failed, %", kind: "percent", bad: "bad" },
+      ...hp.times,
+      { key: "in_per_s", label: "received", kind: "bytes" },
+      { key: "out_per_s", label: "sent", kind: "bytes" },
+    ], data.steps);
+    hp.listed(main, "checks", "Checks", [
+      { key: "name", label: "check", kind: "text" },
+      { key: "passed", label: "held", kind: "count" },
+      { key: "failed", label: "failed", kind: "count", bad: "bad" },
+      { key: "passed_pct", label: "held, %", kind: "percent" },
+    ], data.checks);
+    const example = (row) =>
+      row.example ? element("details", {}, element("summary", { textContent: row.message || "example" }), element("pre", { textContent: row.example })) : element("span", { textContent: row.message || "–" });
+    hp.listed(main, "errors", "Errors", [
+      { key: "kind", label: "kind", kind: "text" },
+      { key: "message", label: "message, with an example", kind: example },
+      { key: "count", label: "count", kind: "count" },
+      { key: "share_pct", label: "of all errors", kind: "percent" },
+      { key: "first_at_s", label: "first at", kind: "moment" },
+    ], data.errors);
     if (data.search) {
       const found = data.search.qps === null ? "no rate" : `${hp.count(data.search.qps)}/s`;
       hp.table(hp.card(hp.section(main, "search", "Search"), element("p", {}, element("b", { textContent: `Highest QPS that keeps ${data.search.objectives.join(", ")}: ${found}` }), element("br"), `${data.search.limit}: ${data.search.reason}`)), {
