@@ -36,7 +36,10 @@ SCENARIO = Path(__file__).parent / "scripts" / "soaked.py"
 READ_EVERY_S = 5.0
 CHANGE_EVERY_S = 10.0
 WARM_SHARE = 0.2
-CHANGES = ("qps -20%", "slots +20", "qps +25%", "pause", "slots -20")
+N_WORKERS = 2
+N_SLOTS = 100
+N_MORE_SLOTS = 20
+CHANGES = ("qps -20%", f"slots +{N_MORE_SLOTS}", "qps +25%", "pause", f"slots -{N_MORE_SLOTS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +50,21 @@ class Watched:
     pid: int
     at_s: list[float] = field(default_factory=list)
     rss_bytes: list[int] = field(default_factory=list)
-    n_open_files: list[int] = field(default_factory=list)
+    n_connections: list[int] = field(default_factory=list)
+    n_other_files: list[int] = field(default_factory=list)
 
     def read(self, at_s: float) -> None:
         """Read it once more; nothing where it is gone."""
         try:
             process = psutil.Process(self.pid)
-            rss, n_open_files = process.memory_info().rss, process.num_fds()
+            rss = process.memory_info().rss
+            n_connections, n_files = len(process.net_connections("inet")), process.num_fds()
         except psutil.Error:
             return
         self.at_s.append(at_s)
         self.rss_bytes.append(rss)
-        self.n_open_files.append(n_open_files)
+        self.n_connections.append(n_connections)
+        self.n_other_files.append(n_files - n_connections)
 
     @property
     def slope_bytes_per_hour(self) -> float:
@@ -99,8 +105,9 @@ def soak(duration_s: float, qps: float) -> Soak:
     with tempfile.TemporaryDirectory() as name, Target() as target:
         folder = Path(name)
         json_file, socket = folder / "result.json", folder / "control"
-        args = ["--host", target.url, "--qps", f"{qps:g}", "--duration", f"{duration_s:g}s", "--concurrent", "100"]
-        args += ["--processes", "2", "--timeout", "2s", "--json", str(json_file), "--control", str(socket), "--quiet"]
+        args = ["--host", target.url, "--qps", f"{qps:g}", "--duration", f"{duration_s:g}s", "--timeout", "2s"]
+        args += ["--concurrent", str(N_SLOTS), "--processes", str(N_WORKERS)]
+        args += ["--json", str(json_file), "--control", str(socket), "--quiet"]
         process = subprocess.Popen([sys.executable, "-m", "hybridpress", "run", str(SCENARIO), *args])
         try:
             watched, n_changes = _watch(process, socket, duration_s)
@@ -159,7 +166,7 @@ def told(found: Soak) -> str:
     lines = [
         f"{head}: {counts}; the target answered {found.n_answered:,}",
         f"lateness p99: {drift[0]} in the first quarter, {drift[1]} in the last; {verdict}",
-        f"{'process':<12} {'first':>10} {'last':>10} {'an hour':>10}   open files",
+        f"{'process':<12} {'first':>10} {'last':>10} {'an hour':>10}   connections   other open files",
     ]
     for one in found.processes:
         first = one.rss_bytes[int(len(one.rss_bytes) * WARM_SHARE)]
@@ -167,8 +174,8 @@ def told(found: Soak) -> str:
         sign = "-" if growth < 0 else "+"
         lines.append(
             f"{one.role:<12} {format_bytes(first):>10} {format_bytes(one.rss_bytes[-1]):>10} "
-            f"{sign + format_bytes(abs(growth)):>10}   {one.n_open_files[0]} to {one.n_open_files[-1]}, "
-            f"{max(one.n_open_files)} at most"
+            f"{sign + format_bytes(abs(growth)):>10}   {f'≤ {max(one.n_connections)}':<13} "
+            f"{one.n_other_files[0]} to {one.n_other_files[-1]}, ≤ {max(one.n_other_files)}"
         )
     return "\n".join(lines)
 

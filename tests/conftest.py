@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -19,6 +20,10 @@ from tests.support.processes import StrayWatch
 # What tests before it left to the collector is not for a forked process to free: grpcio's objects, without the threads
 # that they had, end in a crash there.
 os.register_at_fork(after_in_child=gc.freeze)
+
+# Whoever runs the tests in the background of a shell has them ignore Ctrl-C, and so would the commands they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No deadline: on a busy machine an example takes as long as it takes, and that says nothing of the code.
 settings.register_profile("suite", deadline=None, max_examples=60, print_blob=True)

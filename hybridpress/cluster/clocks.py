@@ -7,7 +7,7 @@ shortest of several pings is the surest (Cristian, "Probabilistic clock synchron
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from hybridpress.ipc.messages import Begin, Counts, Done, GivenUp, GoOn, Measure
 from hybridpress.load.plan import Leg
 from hybridpress.metrics.interval import Interval
 
+N_PINGS = 15
 MOST_UNSURE_NS = 5_000_000
 """A clock that is not known better than this is none to begin by."""
 
@@ -48,6 +49,19 @@ def offset_of(pings: Iterable[Ping]) -> Offset:
     best = min(pings, key=lambda ping: ping.back_ns - ping.sent_ns)
     middle_ns = (best.sent_ns + best.back_ns) // 2
     return Offset(best.answered_ns - middle_ns, (best.back_ns - best.sent_ns + 1) // 2)
+
+
+def offset_by(ping: Callable[[], Ping], until_ns: int) -> Offset:
+    """What N_PINGS say; where that is not sure enough, because a machine is busy, as many more as it takes, until
+    *until_ns* at the latest.
+    """
+    found = offset_of([ping() for _ in range(N_PINGS)])
+    while not found.is_sure:
+        another = ping()
+        found = min(found, offset_of([another]), key=lambda offset: offset.unsure_ns)
+        if another.back_ns >= until_ns:
+            break
+    return found
 
 
 def order_by(order: Order, ahead_ns: int) -> Order:

@@ -87,6 +87,7 @@ class ManyMachines:
         stage.add_modules()
         hellos = self._placement.open(outputs.starting)
         check_versions(hellos)
+        outputs.starting("comparing clocks")
         self._offsets = self._placement.offsets()
         check_clocks(hellos, self._offsets)
         n_cpus_each = [hello.n_cpus for hello in hellos]

@@ -15,12 +15,13 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hybridpress.clock import now_ns
 from hybridpress.cluster.agent import Agent, Answer
-from hybridpress.cluster.clocks import Offset, Ping, offset_of
+from hybridpress.cluster.clocks import Offset, Ping, offset_by
 from hybridpress.cluster.crew import GoneError, LostCallError
 from hybridpress.cluster.janitor import Janitor
 from hybridpress.cluster.link import Piece
@@ -28,12 +29,13 @@ from hybridpress.cluster.messages import Hello
 from hybridpress.errors import HybridpressError, RunError, UsageError
 from hybridpress.units import NS_PER_S
 
-N_PINGS = 15
 STORE_BYTES = 80 * 2**20
 """Nothing of ours goes through Ray's object store, but it insists on one."""
 PLACE_S = 120.0
 """So long a cluster may take until it has room for an agent on each node: pods are made meanwhile."""
 HELLO_S = 120.0
+CLOCKS_S = 10.0
+"""So long at most it takes to know the clocks of nodes that are busy."""
 CONNECT_S = 5.0
 JOIN_S = 60.0
 """So long nodes are waited for that have not joined the cluster yet…"""
@@ -106,15 +108,13 @@ class Placement:
         """How far each node's clock is ahead."""
         import ray
 
-        found = []
-        for agent in self._agents:
-            pings = []
-            for _ in range(N_PINGS):
-                sent_ns = now_ns()
-                answered_ns = ray.get(agent.clock.remote())
-                pings.append(Ping(sent_ns, answered_ns, now_ns()))
-            found.append(offset_of(pings))
-        return found
+        def ping(agent: Any) -> Ping:
+            sent_ns = now_ns()
+            answered_ns = ray.get(agent.clock.remote())
+            return Ping(sent_ns, answered_ns, now_ns())
+
+        until_ns = now_ns() + int(CLOCKS_S * NS_PER_S)
+        return [offset_by(partial(ping, agent), until_ns) for agent in self._agents]
 
     def launch(self, jobs: Sequence[bytes]) -> list[int]:
         """Start each node's process on its job. Returns their pids."""
@@ -146,18 +146,17 @@ class Placement:
 
     def close(self) -> None:
         """End all agents, leave the cluster; one of our own ends with it."""
-        if not self._is_connected and self._cluster is None:
-            return
-        import ray
+        if self._is_connected:
+            import ray
 
-        for node in range(len(self._agents)):
-            self.kill(node)
-        with suppress(Exception):
-            if self._group is not None:
-                ray.util.remove_placement_group(self._group)
-        with suppress(Exception):
-            ray.shutdown()
-        self._is_connected = False
+            for node in range(len(self._agents)):
+                self.kill(node)
+            with suppress(Exception):
+                if self._group is not None:
+                    ray.util.remove_placement_group(self._group)
+            with suppress(Exception):
+                ray.shutdown()
+            self._is_connected = False
         if self._cluster is not None:
             with suppress(Exception):
                 self._cluster.shutdown()
@@ -171,6 +170,10 @@ class Placement:
         # Short: the paths of its sockets may be no longer than 107 bytes.
         self._folder = tempfile.mkdtemp(prefix="hp-ray-")
         self._janitor.add(Path(self._folder))
+        # Ray notes a cluster of the machine below this, for those who ask for "auto": ours is not for them, and the
+        # folder where it would be noted is not there before Ray's own command was used.
+        os.environ["RAY_TMPDIR"] = self._folder
+        (Path(self._folder) / "ray").mkdir()
         arguments = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args={**arguments, "temp_dir": self._folder})
         for _ in range(n_nodes - 1):

@@ -35,9 +35,24 @@ class Boxes:
 
     def __enter__(self) -> Self:
         self._folder = tempfile.mkdtemp(prefix="hp-t-")
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        # Where Ray notes that there is a cluster, for whoever asks for "auto".
+        Path(self._folder, "ray").mkdir()
         self._process = subprocess.Popen(
             [sys.executable, Path(__file__).with_name("raylets.py"), self._folder],
-            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0", "RAY_TMPDIR": self._folder},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -48,11 +63,8 @@ class Boxes:
         self._boxes = [Box(first["pid"])]
         for _ in range(self._n - 1):
             self.add()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def _end(self) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
         assert self._process.stdout is not None

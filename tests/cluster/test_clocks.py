@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridpress.cluster.clocks import MOST_UNSURE_NS, Offset, Ping, offset_of, order_by, report_by
+from hybridpress.cluster.clocks import (
+    MOST_UNSURE_NS,
+    N_PINGS,
+    Offset,
+    Ping,
+    offset_by,
+    offset_of,
+    order_by,
+    report_by,
+)
 from hybridpress.ipc.messages import (
     Begin,
     Counts,
@@ -42,6 +51,35 @@ def test_the_offset_is_as_sure_as_it_says(ahead_ns: int, ways: list[tuple[int, i
     found = offset_of(pings)
     assert abs(found.ahead_ns - ahead_ns) <= found.unsure_ns + 1
     assert found.unsure_ns == (min(there + back for _, there, back in ways) + 1) // 2
+
+
+class Way:
+    """Pings of a clock that is 7 ns ahead, by a way that takes so long each time."""
+
+    def __init__(self, *ways_ns: int) -> None:
+        self._ways_ns = iter(ways_ns)
+        self.now_ns = 0
+
+    def ping(self) -> Ping:
+        sent_ns = self.now_ns
+        self.now_ns += next(self._ways_ns)
+        return Ping(sent_ns, (sent_ns + self.now_ns) // 2 + 7, self.now_ns)
+
+
+def test_a_quiet_way_takes_few_pings() -> None:
+    """Where the first pings are sure enough, there are no more."""
+    way = Way(*[MOST_UNSURE_NS] * N_PINGS)
+    assert offset_by(way.ping, 10**15).ahead_ns == 7
+
+
+def test_a_busy_way_is_tried_again() -> None:
+    """Slow pings are gone on with until one of them was quick."""
+    slow_ns = 4 * MOST_UNSURE_NS
+    way = Way(*[slow_ns] * (N_PINGS + 40), MOST_UNSURE_NS)
+    assert offset_by(way.ping, 10**15) == Offset(7, MOST_UNSURE_NS // 2)
+    way = Way(*[slow_ns] * 1_000)
+    assert not offset_by(way.ping, 100 * slow_ns).is_sure
+    assert way.now_ns == 100 * slow_ns
 
 
 def test_when_a_clock_is_sure() -> None:

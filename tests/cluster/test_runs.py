@@ -56,6 +56,7 @@ class Prepared(Press):
         assert reply.status == 200
 """
 Press = Callable[..., command.Ran]
+Start = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture(scope="module")
@@ -172,9 +173,21 @@ def test_cpu_work(press: Press, notes: Path) -> None:
     assert ran.found["iterations"]["completed"] == 100
 
 
-def start(boxes: Boxes, nginx: Nginx, json_file: Path, *args: str) -> subprocess.Popen[str]:
-    common = ["--host", nginx.url, "--cluster", boxes.address, "--json", str(json_file)]
-    return command.start("run", SCENARIOS / "http_get.py", *common, *args)
+@pytest.fixture
+def start(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> Iterator[Start]:
+    """Starts a run over all nodes, which is over with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*args: str) -> subprocess.Popen[str]:
+        common = ["--host", nginx.url, "--cluster", boxes.address, "--json", str(tmp_path / "r.json")]
+        started.append(command.start("run", SCENARIOS / "http_get.py", *common, *args))
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            print(*process.communicate())
 
 
 def control(process: subprocess.Popen[str], *words: str) -> str:
@@ -184,10 +197,10 @@ def control(process: subprocess.Popen[str], *words: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_live_control(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> None:
+def test_live_control(boxes: Boxes, nginx: Nginx, start: Start, tmp_path: Path) -> None:
     """QPS and slots are changed on all nodes while the run goes on; a pause pauses all of them, and a stop ends it."""
     json_file = tmp_path / "r.json"
-    process = start(boxes, nginx, json_file, "--qps", "300", "--concurrent", "9", "--duration", "60s")
+    process = start("--qps", "300", "--concurrent", "9", "--duration", "60s")
     try:
         boxes.wait_until_pressing(2)
         time.sleep(3)
@@ -215,10 +228,10 @@ def test_live_control(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> None:
     assert kinds["control"] == 5
 
 
-def test_ctrl_c(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> None:
+def test_ctrl_c(boxes: Boxes, start: Start, tmp_path: Path) -> None:
     """Ctrl-C once: all nodes drain, and the result is written."""
     json_file = tmp_path / "r.json"
-    process = start(boxes, nginx, json_file, "--qps", "300", "--concurrent", "9", "--duration", "60s")
+    process = start("--qps", "300", "--concurrent", "9", "--duration", "60s")
     boxes.wait_until_pressing(2)
     time.sleep(3)
     process.send_signal(signal.SIGINT)
@@ -229,11 +242,11 @@ def test_ctrl_c(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> None:
     boxes.wait_until_idle()
 
 
-def test_a_worker_that_is_killed(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed(boxes: Boxes, start: Start, tmp_path: Path) -> None:
     """Its node has a fresh one in its place; the plan is held, but for what was lost with it."""
     json_file = tmp_path / "r.json"
     args = ["--qps", "300", "--concurrent", "12", "--processes", "2", "--duration", "8s"]
-    process = start(boxes, nginx, json_file, *args)
+    process = start(*args)
     box = boxes.wait_until_pressing(2)[0]
     time.sleep(3.5)
     box.workers()[0].kill()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pty
@@ -10,14 +9,13 @@ import re
 import signal
 import subprocess
 import sys
-import termios
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.support import command
+from tests.support import command, seat
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("no_stray_processes")]
 
@@ -85,18 +83,13 @@ def test_the_terminal_hangs_up(has_nohup: bool, sleeper: Path, tmp_path: Path) -
     ours, theirs = pty.openpty()
     words = ["run", sleeper, "--qps", "50", "--duration", "4s", "--json", json_file]
 
-    def sit_down() -> None:
-        """The terminal is this process's own, as in a shell's stead."""
-        os.setsid()
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN if has_nohup else signal.SIG_DFL)
-
     process = subprocess.Popen(
-        [sys.executable, "-m", "hybridpress", *map(str, words)],
+        [sys.executable, seat.__file__, sys.executable, "-m", "hybridpress", *map(str, words)],
+        env={**os.environ, seat.HANGUP: "ignore" if has_nohup else "default"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        preexec_fn=sit_down,  # noqa: PLW1509 (no threads here)
+        start_new_session=True,
     )
     os.close(theirs)
     shown = b""

@@ -6,7 +6,6 @@ import fcntl
 import os
 import pty
 import select
-import signal
 import struct
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyte
+
+from tests.support import seat
 
 _PATIENCE_S = 30.0
 
@@ -35,12 +36,12 @@ class OnTerminal:
             name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hybridpress", *map(str, args)],
+            [sys.executable, seat.__file__, sys.executable, "-m", "hybridpress", *map(str, args)],
             env={**environment, "TERM": "xterm-256color", "PYTHONWARNINGS": "error"},
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,
-            preexec_fn=_take_terminal,  # noqa: PLW1509 (no threads here)
+            start_new_session=True,
         )
 
     def __enter__(self) -> Self:
@@ -98,10 +99,3 @@ class OnTerminal:
 
     def _set_size(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def _take_terminal() -> None:
-    """In the child: a session of its own, with stdin as its terminal."""
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
