@@ -91,8 +91,9 @@ def test_a_blocked_loop(troubles: Path) -> None:
     assert "do not quote these times" in ran.out
 
 
+@pytest.mark.alone
 def test_no_cpu_left(troubles: Path) -> None:
-    """A worker that spins is told as one out of CPU, or, where others have the CPUs too, as a machine that is."""
+    """A worker that spins is told as one out of CPU, or, where another has a CPU too, as a machine that is."""
     ran = pressed(troubles, "Spinning", "--processes", "1", "--concurrent", "2")
     assert ran.found["generator"]["verdict"] != "valid"
     assert {"cpu_saturated", "box_saturated"} & reasons(ran.found).keys()
