@@ -5,6 +5,7 @@ A Unix socket in a folder that only its user can enter. A command is one line of
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -70,6 +71,32 @@ def found() -> list[Path]:
         except OSError:
             continue
     return alive
+
+
+def listener_at(path: Path) -> socket.socket:
+    """A socket that listens at *path*, for its user alone. One that a dead run left there is gone. There is no moment
+    at which it is found by its name and refuses: by that `found` knows a dead run's.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    if path.exists() and not path.is_socket():
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    listener = socket.socket(socket.AF_UNIX)
+    being_made = path.with_name(f".{os.getpid():x}")
+    before = os.umask(0o177)
+    try:
+        being_made.unlink(missing_ok=True)
+        listener.bind(str(being_made))
+        listener.listen(100)
+        being_made.rename(path)
+    except BaseException:
+        listener.close()
+        being_made.unlink(missing_ok=True)
+        raise
+    finally:
+        os.umask(before)
+    return listener
 
 
 def only() -> Path:

@@ -98,16 +98,12 @@ class Helm:
         """
         given = self._state.config.control
         path = control.path_of(os.getpid()) if given is None else Path(given)
-        before = os.umask(0o177)
         try:
-            if path.is_socket():
-                path.unlink()
-            self._server = await asyncio.start_unix_server(self._hear, path, limit=_MAX_LINE_BYTES)
-            self._path = path
+            listener = control.listener_at(path)
         except OSError as error:
             raise HybridpressError(f'cannot listen on the control socket "{path}": {error}') from None
-        finally:
-            os.umask(before)
+        self._path = path
+        self._server = await asyncio.start_unix_server(self._hear, sock=listener, limit=_MAX_LINE_BYTES)
 
     async def close(self) -> None:
         """Listen no more, and leave no socket behind."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -59,14 +58,23 @@ def events_of(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:
 
 
 def assert_back(found: dict[str, Any], from_s: float, until_s: float) -> None:
-    """In each whole second between these, and over them all, the QPS is what was asked for, within 2 %."""
-    counts = [
-        second["started"] for second in found["intervals"] if from_s <= second["at_s"] and second["at_s"] + 1 <= until_s
-    ]
-    told = f"{[(s['at_s'], s['started'], s['nodes']) for s in found['intervals']]}\n{found['events']}"
-    assert counts
-    assert abs(statistics.mean(counts) - QPS) <= 0.02 * QPS, told
-    assert all(abs(count - QPS) <= 0.02 * QPS for count in counts), told
+    """Between these the QPS is what was asked for, within 2 %: over all, and in each second, but that on a busy machine
+    what was due in its last tenth may have started in the next one.
+    """
+    counts: dict[int, int] = {second["at_s"]: second["started"] for second in found["intervals"]}
+    n_planned = dict.fromkeys(range(int(found["config"]["duration"])), QPS)
+    seconds = [at_s for at_s in counts if from_s <= at_s and at_s + 1 <= until_s]
+    told = f"{counts}\n{found['events']}"
+    assert seconds
+
+    def is_held(*at_s: int) -> bool:
+        off = sum(counts.get(second, 0) - n_planned.get(second, 0) for second in at_s)
+        return abs(off) <= 0.02 * QPS * len(at_s)
+
+    assert is_held(*seconds), told
+    for at_s in seconds:
+        assert abs(counts[at_s] - QPS) <= 0.1 * QPS, told
+        assert is_held(at_s) or is_held(at_s, at_s + 1) or is_held(at_s - 1, at_s), told
 
 
 def test_a_node_that_is_killed(boxes: Boxes, nginx: Nginx, tmp_path: Path, start: Start) -> None:

@@ -168,8 +168,9 @@ def test_chaos(seed: int, tmp_path: Path) -> None:
     assert n_told == result["steps"].get("all of it", {"count": 0})["count"]
     n_resent = sum(step["resent"] for step in result["steps"].values())
     assert bool(n_resent) == bool(events["resent"])
-    # A killed worker may have sent what it could not tell any more.
-    assert n["completed"] <= stats["requests"] <= n["started"] + n_resent + case.n_killed * 400
+    # A killed worker has sent what it could not tell any more: of a tenth of a second, or of longer on a busy machine.
+    n_untold = case.n_killed * max(0.5 * n["started"] / LOAD_S, 400)
+    assert n["completed"] <= stats["requests"] <= n["started"] + n_resent + n_untold
 
 
 def _let_end(case: Case) -> None:
