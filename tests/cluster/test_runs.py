@@ -163,6 +163,18 @@ def test_a_mix(press: Press, notes: Path) -> None:
     assert abs(parts["Plain"]["started"] - 700) <= N_NODES
 
 
+def test_thresholds(press: Press, notes: Path, tmp_path: Path) -> None:
+    """They are judged once, on what all nodes did; and the report is of all of it."""
+    html = tmp_path / "r.html"
+    args = ["--qps", "300", "--duration", "2s", "--concurrent", "9", "--html", html]
+    ran = press(f"{notes}:Plain", *args, "--threshold", "p99(plain) < 1us", "--threshold", "qps >= 299")
+    assert ran.exit_code == 99, ran.err
+    slow, rate = ran.found["thresholds"]
+    assert (slow["passed"], rate["passed"]) == (False, True)
+    assert slow["value"] == ran.found["steps"]["plain"]["response_time_ms"]["p99"]
+    assert html.exists()
+
+
 def test_cpu_work(press: Press, notes: Path) -> None:
     """prepare() and verify() run in CPU workers of each node."""
     args = ["--qps", "100", "--duration", "1s", "--concurrent", "6", "--cpu-workers", "1"]

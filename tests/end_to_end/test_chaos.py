@@ -22,7 +22,7 @@ from hybridpress.errors import HybridpressError
 from hybridpress.target import Target
 from tests.support import command
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("no_stray_processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 
 N_CASES = 8
 LOAD_S = 4

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support import command, seat
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("no_stray_processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 
 SLEEPER = """
 import asyncio

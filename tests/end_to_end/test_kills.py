@@ -20,7 +20,7 @@ import pytest
 from hybridpress.target import Target
 from tests.support import command
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.usefixtures("no_stray_processes")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 
 N_RUNS = 10
 KILLS_A_RUN = 5

@@ -134,6 +134,23 @@
       hp.cpu(grid, { group, height: 200 }).update(data);
       hp.lag(grid, { group, height: 200 }).update(data);
     }
+    if (data.nodes.length) {
+      hp.table(hp.card(host), {
+        caption: "Nodes",
+        columns: [
+          { key: "id", label: "node", kind: "text" },
+          { key: "address", label: "address", kind: "text" },
+          { key: "workers", label: "workers", kind: "count" },
+          { key: "started", label: "started", kind: "count" },
+          { key: "failed", label: "failed", kind: "count", bad: "bad" },
+          { key: "lost", label: "lost", kind: "count", bad: "bad" },
+          { key: "cpu_pct", label: "CPU, of a core", kind: "percent" },
+          { key: "clock_unsure_ms", label: "clock ±", kind: "ms" },
+          { key: "verdict", label: "verdict", kind: "text" },
+        ],
+        rows: data.nodes,
+      });
+    }
     hp.table(hp.card(host), {
       caption: "Workers",
       columns: [

@@ -76,6 +76,7 @@ def _data(result: Result) -> dict[str, Any]:
         "errors": list(_errors(result)),
         "events": [{"at_s": event.at_s, "text": event.text} for event in result.events],
         "search": _search(result),
+        "nodes": list(_nodes(result)),
         "workers": [
             {
                 "id": worker.id,
@@ -91,6 +92,24 @@ def _data(result: Result) -> dict[str, Any]:
         "cpu_tier": [] if result.cpu_tier is None else list(_cpu_tier(result.cpu_tier)),
         "settings": _settings(result),
     }
+
+
+def _nodes(result: Result) -> Iterator[dict[str, Any]]:
+    for node in result.nodes or []:
+        reasons = ", ".join(reason.code for reason in node.reasons)
+        when = "" if node.lost_at_s is None else f" at {node.lost_at_s:.1f} s"
+        verdict = (node.verdict or "") if node.state == "ok" else f"{node.state}{when}"
+        yield {
+            "id": node.id,
+            "address": node.address,
+            "workers": node.workers,
+            "started": node.started,
+            "failed": node.failed,
+            "lost": node.lost,
+            "cpu_pct": node.cpu_pct,
+            "clock_unsure_ms": node.clock_unsure_ms,
+            "verdict": f"{verdict}: {reasons}" if reasons else verdict,
+        }
 
 
 def _thresholds(result: Result) -> Iterator[dict[str, Any]]:

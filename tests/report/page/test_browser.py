@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from hybridpress.metrics.result import NodeResult, ReasonResult
 from hybridpress.report.page import comparison_page, report_page
 from tests.report.page.runs import SCRIPTS, hostile_result, hour_result, lively_result
 from tests.support.browser import Watched, chromium, watched_page
@@ -123,6 +124,21 @@ def test_what_is_told(open_page: Open, lively: bytes) -> None:
     assert "killed by SIGKILL" in summary
     assert "POST /vm/query" in page.locator("#steps").inner_text()
     assert "--concurrent" in page.locator("#settings").inner_text()
+
+
+def test_nodes(open_page: Open) -> None:
+    """A run over a cluster has a table of its nodes: what each did, how it ended, and what it says of itself."""
+    late = ReasonResult("late_starts", "lateness p99 was 12 ms")
+    nodes = [
+        NodeResult(0, "10.0.0.7", "a", 7, 100, 9_000, 8_990, 10, 0, 61.5, 0.381, "ok", None, "degraded", [late]),
+        NodeResult(1, "10.0.0.8", SCRIPTS[0], 7, 100, 400, 390, 0, 10, 55.0, 0.4, "lost", 5.04, None, []),
+    ]
+    told = open_page(report_page(dataclasses.replace(lively_result(20), nodes=nodes))).page
+    rows = told.get_by_role("region", name="Nodes").locator("tbody tr").all_inner_texts()
+    assert [row.split("\t") for row in rows] == [
+        ["0", "10.0.0.7", "7", "9,000", "10", "0", "61.5\xa0%", "381\xa0µs", "degraded: late_starts"],
+        ["1", "10.0.0.8", "7", "400", "0", "10", "55\xa0%", "400\xa0µs", "lost at 5.0 s"],
+    ]
 
 
 @pytest.mark.parametrize("make", [
