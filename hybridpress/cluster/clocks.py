@@ -64,6 +64,12 @@ def offset_by(ping: Callable[[], Ping], until_ns: int) -> Offset:
     return found
 
 
+def drift_ns(before: Offset, after: Offset) -> int:
+    """How far their clock went ahead of ours in between, as far as both offsets are sure of it; else 0."""
+    drift = after.ahead_ns - before.ahead_ns
+    return drift if abs(drift) > before.unsure_ns + after.unsure_ns else 0
+
+
 def order_by(order: Order, ahead_ns: int) -> Order:
     """*order* with its instants by a clock that is *ahead_ns* ahead."""
     match order:

@@ -20,7 +20,7 @@ from typing import Any
 from hybridpress import control
 from hybridpress.clock import now_ns
 from hybridpress.cluster.agent import versions
-from hybridpress.cluster.clocks import MOST_UNSURE_NS, Offset
+from hybridpress.cluster.clocks import MOST_UNSURE_NS, Offset, drift_ns
 from hybridpress.cluster.crew import GoneError, LostCallError, NodeCrew
 from hybridpress.cluster.head import WORDS_USED, HeadState, Node
 from hybridpress.cluster.janitor import Janitor
@@ -88,7 +88,7 @@ class ManyMachines:
         hellos = self._placement.open(outputs.starting)
         check_versions(hellos)
         outputs.starting("comparing clocks")
-        self._offsets = self._placement.offsets()
+        self._offsets = self._placement.offsets(range(len(hellos)))
         check_clocks(hellos, self._offsets)
         n_cpus_each = [hello.n_cpus for hello in hellos]
         sizes = sizes_of(
@@ -132,8 +132,9 @@ class ManyMachines:
 
     def tell_words(self, state: RunState, outputs: Outputs) -> str | None:
         assert isinstance(state, HeadState)
-        for text in state.words_used():
-            event = EventResult(round(state.load_s, 3), WORDS_USED, text)
+        told = [(WORDS_USED, text) for text in state.words_used()] + [("clock_drift", text) for text in self._drifts()]
+        for kind, text in told:
+            event = EventResult(round(state.load_s, 3), kind, text)
             state.events.append(event)
             outputs.event(event)
         return state.complaint
@@ -147,6 +148,14 @@ class ManyMachines:
         self._placement.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._janitor.close()
+
+    def _drifts(self) -> list[str]:
+        """Which clocks went off meanwhile. A node that cannot be asked any more says nothing of that."""
+        left = [k for k, node in enumerate(self._nodes) if node.closing is not None]
+        with suppress(RunError):
+            now = self._placement.offsets(left)
+            return told_drifts([self._name(k) for k in left], [self._offsets[k] for k in left], now)
+        return []
 
     async def _standings(self) -> list[Standing]:
         return await asyncio.gather(*(self._standing(k, *line) for k, line in enumerate(self._lines)))
@@ -286,6 +295,17 @@ def check_clocks(hellos: Sequence[Hello], offsets: Sequence[Offset]) -> None:
     ]
     if mistakes:
         raise UsageError(mistakes)
+
+
+def told_drifts(names: Sequence[str], before: Sequence[Offset], after: Sequence[Offset]) -> list[str]:
+    """Which nodes' clocks went off by more than they had to be known to before the load, and what that means."""
+    drifts = [drift_ns(*pair) for pair in zip(before, after, strict=True)]
+    return [
+        f"the clock of {name} went {format_ms(abs(drift) / 1e6)} {'ahead of' if drift > 0 else 'behind'} the head's "
+        "over the run: towards the end, its seconds are off by that"
+        for name, drift in zip(names, drifts, strict=True)
+        if abs(drift) > MOST_UNSURE_NS
+    ]
 
 
 def _nodes(n: int) -> str:

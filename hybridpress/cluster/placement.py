@@ -104,17 +104,25 @@ class Placement:
                 tell(f"waiting for {max(n_nodes, 1)} nodes with a CPU; there are {n_there}")
             time.sleep(LOOK_S)
 
-    def offsets(self) -> list[Offset]:
-        """How far each node's clock is ahead."""
+    def offsets(self, nodes: Sequence[int]) -> list[Offset]:
+        """How far the clocks of these *nodes* are ahead.
+
+        Raises:
+            RunError: one of them does not answer.
+        """
         import ray
+        from ray.exceptions import RayError
 
         def ping(agent: Any) -> Ping:
             sent_ns = now_ns()
-            answered_ns = ray.get(agent.clock.remote())
+            answered_ns = ray.get(agent.clock.remote(), timeout=CLOCKS_S)
             return Ping(sent_ns, answered_ns, now_ns())
 
         until_ns = now_ns() + int(CLOCKS_S * NS_PER_S)
-        return [offset_by(partial(ping, agent), until_ns) for agent in self._agents]
+        try:
+            return [offset_by(partial(ping, self._agents[node]), until_ns) for node in nodes]
+        except RayError as error:
+            raise RunError(f"a node does not tell its time: {_first_line(error)}") from None
 
     def launch(self, jobs: Sequence[bytes]) -> list[int]:
         """Start each node's process on its job. Returns their pids."""

@@ -9,7 +9,7 @@ import pytest
 
 from hybridpress.cluster.agent import versions
 from hybridpress.cluster.clocks import Offset
-from hybridpress.cluster.many import check_clocks, check_standings, check_versions, sizes_of
+from hybridpress.cluster.many import check_clocks, check_standings, check_versions, sizes_of, told_drifts
 from hybridpress.cluster.messages import Hello, Standing
 from hybridpress.config import Layer, RunConfig
 from hybridpress.errors import UsageError
@@ -102,3 +102,11 @@ def test_how_many_processes() -> None:
         sizes(8, 8, 8, concurrent=2)
     with pytest.raises(UsageError, match="--processes 4 on each of 3 nodes is more than --concurrent 11"):
         sizes(8, 8, 8, concurrent=11, processes=4, is_given=True)
+
+
+def test_clocks_that_went_off() -> None:
+    """After the load: which clock is not where it was, and by how much; a few ms are not worth telling."""
+    before = [Offset(0, 200_000), Offset(7_000_000_000, 300_000), Offset(0, 200_000)]
+    after = [Offset(4_000_000, 200_000), Offset(6_928_000_000, 400_000), Offset(6_000_000, 9_000_000)]
+    (told,) = told_drifts(NAMES, before, after)
+    assert told.startswith("the clock of node 1 (10.0.0.2) went 72.0 ms behind the head's over the run")

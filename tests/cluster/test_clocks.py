@@ -13,6 +13,7 @@ from hybridpress.cluster.clocks import (
     N_PINGS,
     Offset,
     Ping,
+    drift_ns,
     offset_by,
     offset_of,
     order_by,
@@ -80,6 +81,13 @@ def test_a_busy_way_is_tried_again() -> None:
     way = Way(*[slow_ns] * 1_000)
     assert not offset_by(way.ping, 100 * slow_ns).is_sure
     assert way.now_ns == 100 * slow_ns
+
+
+def test_a_clock_that_goes_off() -> None:
+    """What both measurements may be wrong by is not called drift."""
+    assert drift_ns(Offset(10_000, 400), Offset(12_000, 500)) == 2_000
+    assert drift_ns(Offset(12_000, 400), Offset(10_000, 500)) == -2_000
+    assert drift_ns(Offset(10_000, 400), Offset(10_900, 500)) == 0
 
 
 def test_when_a_clock_is_sure() -> None:
