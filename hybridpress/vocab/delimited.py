@@ -72,15 +72,13 @@ def build_csv(
 class CsvTable(FileTable):
     """The rows of a file that has no quotes: a row is a line, and a value what lies between two delimiters."""
 
-    __slots__ = ("_converters", "_delimiter", "_dialect", "_names")
+    __slots__ = ("_converters", "_delimiter", "_names")
 
     def __init__(self, text: TextFile, starts: Starts, columns: Columns) -> None:
         super().__init__(text, starts)
         self._names = columns.names
         self._delimiter = columns.delimiter
         self._converters = [(name, convert) for _, name, convert in columns.converters()]
-        # One that is made already: a reader is made for each draw, and with the delimiter alone takes twice the time.
-        self._dialect: Any = csv.reader((), delimiter=columns.delimiter).dialect
 
     def _decode(self, raw: bytes) -> dict[str, Any]:
         cells = str(raw, "utf-8").rstrip("\r\n").split(self._delimiter)
@@ -97,12 +95,22 @@ class CsvTable(FileTable):
 class QuotedCsvTable(CsvTable):
     """The rows of a file in which some values may be quoted."""
 
-    __slots__ = ()
+    __slots__ = ("_reader", "_waiting")
+
+    def __init__(self, text: TextFile, starts: Starts, columns: Columns) -> None:
+        super().__init__(text, starts, columns)
+        # One reader for all rows, which finds here the one that it is to read: to make one takes as long as to read.
+        self._waiting: list[str] = []
+        self._reader = csv.reader(iter(self._waiting.pop, None), delimiter=columns.delimiter)
 
     def _decode(self, raw: bytes) -> dict[str, Any]:
         if b'"' not in raw:
             return super()._decode(raw)
-        cells = next(csv.reader((str(raw, "utf-8"),), self._dialect))
+        self._waiting.append(str(raw, "utf-8"))
+        try:
+            cells = next(self._reader)
+        except IndexError:
+            raise ValueError("a quote is not closed; was the file changed during the run?") from None
         word: dict[str, Any] = dict(zip(self._names, cells, strict=True))
         if self._converters:
             self._convert(word)

@@ -255,3 +255,16 @@ def test_other_encodings() -> None:
     """Names and values come out of any encoding as text."""
     assert table_of("é;b\nä;ö\n".encode("latin-1"), delimiter=";", encoding="latin-1")[0] == {"é": "ä", "b": "ö"}
     assert table_of('é\tb\n"ä"\tö\n'.encode("utf-16"), delimiter="\t", encoding="utf-16")[0] == {"é": "ä", "b": "ö"}
+
+
+def test_a_file_that_changes_meanwhile() -> None:
+    """A row whose closing quote is gone is an error of that draw, told as one; the rows after it are as they were."""
+    content = b'id,name\n1,"ann"\n2,"bob"\n'
+    with file_of(content, "users.csv") as base:
+        table = build_csv("users.csv", base, delimiter=",", fields=None, types={}, encoding="utf-8")
+        with (base / "users.csv").open("r+b") as file:
+            file.seek(content.index(b'"\n2'))
+            file.write(b"x")
+        with pytest.raises(ValueError, match="a quote is not closed"):
+            table[0]
+        assert table[1] == {"id": "2", "name": "bob"}
