@@ -74,6 +74,8 @@ class Saturation:
         return self.worst
 
     def _cause(self, seen: Seen) -> Cause | None:
+        if not seen.n_slots:
+            return None  # the load is over: of those who had slots nobody is left to be asked
         if seen.busiest_cpu_pct >= BUSY_CPU_PCT:
             return "cpu"
         if seen.interval.in_flight < 0.9 * seen.n_slots and not seen.backlog:

@@ -274,6 +274,7 @@ def test_a_worker_that_is_killed(boxes: Boxes, start: Start, tmp_path: Path) -> 
     assert [node["state"] for node in ran.found["nodes"]] == ["ok"] * N_NODES
 
 
+@pytest.mark.alone
 def test_a_search(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> None:
     """A search drives all nodes."""
     json_file = tmp_path / "r.json"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,13 @@ def test_one_bad_second_is_none() -> None:
     """A hiccup is not saturation."""
     saturation, told = after(second(1000, 5), second(500, 9, in_flight=10, backlog=500), second(1500, 5))
     assert (told, saturation.cause) == ([None] * 3, None)
+
+
+def test_the_load_is_over() -> None:
+    """The last seconds may be told when all workers are done: they had slots, and what was in the way nobody knows."""
+    late = [replace(second(182, 5, in_flight=0), n_slots=0)] * N_SECONDS
+    saturation, told = after(*late)
+    assert (told, saturation.cause) == ([None] * N_SECONDS, None)
 
 
 def test_held_again() -> None:

