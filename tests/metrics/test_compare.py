@@ -239,14 +239,14 @@ def coarser(result: Result) -> Result:
 
 @pytest.mark.slow
 def test_a_run_of_hours_whose_past_is_coarser() -> None:
-    """Of 2.5 hours, 1.5 are kept by ten seconds. All figures are those of the run kept second by second, and so are,
+    """Of an hour and a half, half an hour is kept by ten seconds. All figures are those of the run kept second by second, and so are,
     about, the intervals around them; what differs is that a block is of whole spans.
     """
     rng = np.random.default_rng(5)
     fine = [
         result_from(
-            of_servers(rng, "in a row", 9_000)[:, :50] * slower,
-            failed=rng.poisson(1, 9_000).tolist(),
+            of_servers(rng, "in a row", 5_400)[:, :50] * slower,
+            failed=rng.poisson(1, 5_400).tolist(),
             steps=["a"],
             started=50,
         )
