@@ -46,7 +46,7 @@ def _other_load(before: Result, after: Result) -> list[str]:
 
 def _rates(result: Result) -> set[float]:
     """The rates that were asked for in the whole seconds of a run; of a shorter one, its own."""
-    whole = {second.target_qps for second in result.intervals if second.at_s + 1 <= result.duration_s}
+    whole = {second.target_qps for second in result.intervals if second.at_s + second.length_s <= result.duration_s}
     return {round(rate, 6) for rate in whole or {result.qps.target} if rate is not None}
 
 

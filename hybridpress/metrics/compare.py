@@ -14,6 +14,7 @@ import numpy as np
 
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.result import IntervalResult, Result, Times
+from hybridpress.metrics.seconds import longest_s, spans
 from hybridpress.metrics.spread import (
     FEWEST_SECONDS,
     Error,
@@ -131,9 +132,12 @@ def _changes(before: dict[str, _Figure], after: dict[str, _Figure], n_figures: i
 
 def _figures(result: Result, steps: Sequence[str]) -> dict[str, dict[str, _Figure]]:
     """The figures of all iterations, and of each of *steps*."""
-    used = [second for second in result.intervals if second.started or second.completed or second.failed]
+    used = spans(
+        [second for second in result.intervals if second.started or second.completed or second.failed],
+        longest_s(result.intervals),
+    )
     count = result.response_time_ms.count
-    times = _seconds_of([second.histogram for second in used], count)
+    times = _seconds_of([[second.histogram for second in span] for span in used], count)
     texts = result.histograms
     whole = None if texts is None else Histogram.decode(texts.response)
     alone = share_error(result.iterations.failed, count)
@@ -143,7 +147,7 @@ def _figures(result: Result, steps: Sequence[str]) -> dict[str, dict[str, _Figur
         inflation, failure_inflation = 1.0, 1.0
     else:
         draws = _Draws(len(used), times.block_length)
-        failures = draws.error(draws.share([second.failed for second in used], [_ended(second) for second in used]))
+        failures = draws.error(draws.share([_sum(span, "failed") for span in used], [_ended(span) for span in used]))
         failures = Error(max(failures.size, alone.size), failures.n_pieces)
         found = {
             TOTAL: {**_qps(result, times.block_length), "failed": _failed(result.iterations.failed, count, failures)}
@@ -157,7 +161,11 @@ def _figures(result: Result, steps: Sequence[str]) -> dict[str, dict[str, _Figur
         error = share_error(step.failed, n)
         error = Error(error.size * failure_inflation, error.n_pieces)
         found[name] = {"failed": _failed(step.failed, n, error, is_rough=True)}
-        its = None if times is None else _seconds_of([second.step_histograms.get(name) for second in used], n)
+        its = (
+            None
+            if times is None
+            else _seconds_of([[second.step_histograms.get(name) for second in span] for span in used], n)
+        )
         if its is not None:
             found[name] |= _times_of_seconds(step.response_time_ms, its, draws)
         else:
@@ -168,7 +176,9 @@ def _figures(result: Result, steps: Sequence[str]) -> dict[str, dict[str, _Figur
 
 
 class _Draws:
-    """A run's seconds, drawn anew many times."""
+    """A run's seconds, drawn anew many times; of a run whose past is kept coarser, spans as long as the coarsest, so
+    that each is drawn as often and a block is as long, wherever it begins.
+    """
 
     def __init__(self, n_seconds: int, block_length: int) -> None:
         self._n_seconds = n_seconds
@@ -187,15 +197,19 @@ class _Draws:
         return found
 
 
-def _ended(second: IntervalResult) -> int:
-    return second.completed + second.failed
+def _sum(span: Sequence[IntervalResult], name: str) -> int:
+    return sum(getattr(second, name) for second in span)
 
 
-def _seconds_of(texts: Sequence[str | None], count: int) -> Seconds | None:
+def _ended(span: Sequence[IntervalResult]) -> int:
+    return _sum(span, "completed") + _sum(span, "failed")
+
+
+def _seconds_of(texts_by_span: Sequence[Sequence[str | None]], count: int) -> Seconds | None:
     """None: they are too few, or not all that was counted."""
-    if len(texts) < FEWEST_SECONDS or not count:
+    if len(texts_by_span) < FEWEST_SECONDS or not count:
         return None
-    seconds = Seconds.of(texts)
+    seconds = Seconds.of(texts_by_span)
     return seconds if seconds.total == count else None
 
 
@@ -205,11 +219,16 @@ def _inflation(drawn: Error | None, alone: Error | None) -> float:
 
 
 def _qps(result: Result, block_length: int) -> dict[str, _Figure]:
-    started = [second.started for second in result.intervals if second.at_s + 1 <= result.duration_s]
+    whole = spans(
+        [second for second in result.intervals if second.at_s + second.length_s <= result.duration_s],
+        longest_s(result.intervals),
+    )
     error = None
-    if len(started) >= FEWEST_SECONDS:
-        draws = _Draws(len(started), block_length or math.ceil(len(started) ** (1 / 3)))
-        error = draws.error(draws.share(started, [1] * len(started)))
+    if len(whole) >= FEWEST_SECONDS:
+        draws = _Draws(len(whole), block_length or math.ceil(len(whole) ** (1 / 3)))
+        error = draws.error(
+            draws.share([_sum(span, "started") for span in whole], [_sum(span, "length_s") for span in whole])
+        )
     return {"qps": _Figure(result.qps.achieved, error)}
 
 

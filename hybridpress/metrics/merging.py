@@ -27,7 +27,7 @@ from hybridpress.metrics.result import (
     StepResult,
     Times,
 )
-from hybridpress.metrics.seconds import together
+from hybridpress.metrics.seconds import longest_s, span_of, together
 
 _VERDICTS = ("valid", "degraded", "invalid")
 _ADDED_SETTINGS = ("qps", "concurrent", "processes", "cpu_workers", "iterations")
@@ -143,8 +143,11 @@ def _iterations(results: Sequence[Result]) -> Iterations:
 def _qps(results: Sequence[Result], started: int, duration_s: float, intervals: Sequence[IntervalResult]) -> Qps:
     achieved = started / duration_s if duration_s else 0.0
     target = _added(result.qps.target for result in results)
-    whole = [second for second in intervals if second.at_s + 1 <= duration_s]
+    whole = [second for second in intervals if second.at_s + second.length_s <= duration_s]
     peak = max((second.started / second.length_s for second in whole), default=achieved)
+    if longest_s(intervals) > 1:
+        # The mean of a long interval is less than the best second in it, which its own run knows of.
+        peak = max(peak, *(result.qps.peak for result in results))
     error_pct = round(100 * (achieved - target) / target, 4) if target else None
     return Qps(target, round(achieved, 3), error_pct, round(peak, 3))
 
@@ -195,11 +198,16 @@ def _errors(results: Sequence[Result]) -> list[ErrorResult]:
 
 
 def _intervals(results: Sequence[Result]) -> list[IntervalResult]:
-    by_second: dict[int, list[IntervalResult]] = {}
-    for result in results:
-        for second in result.intervals:
-            by_second.setdefault(second.at_s, []).append(second)
-    return [together(found) for _, found in sorted(by_second.items())]
+    """Each second once, or, where one of *results* is coarser, the span of its interval."""
+    found: list[list[list[IntervalResult]]] = []
+    end_s = 0
+    told = [(second, number) for number, result in enumerate(results) for second in result.intervals]
+    for second, number in sorted(told, key=lambda each: each[0].at_s):
+        if not found or second.at_s >= end_s:
+            found.append([[] for _ in results])
+        end_s = max(end_s, second.at_s + second.length_s)
+        found[-1][number].append(second)
+    return [together([span_of(its) for its in span if its]) for span in found]
 
 
 def _cpu_tier(tiers: Sequence[CpuTierResult], histograms: HistogramsResult) -> CpuTierResult | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.result import IntervalResult
@@ -55,43 +56,63 @@ class Seconds(list[IntervalResult]):
         self[first : first + n] = [span_of(self[first : first + n])]
 
 
-def span_of(found: Sequence[IntervalResult]) -> IntervalResult:
-    """Seconds that follow one another as one interval, which lasts as long as they do together."""
-    targets = [second.target_qps for second in found if second.target_qps is not None]
+def span_of(found: Sequence[IntervalResult], *, has_texts: bool = True) -> IntervalResult:
+    """Seconds that follow one another as one interval, which lasts as long as they do together.
+
+    Without *has_texts* its histograms are left out, for who needs the figures alone: their text takes longer than all
+    else. One interval alone is returned as it is.
+    """
+    if len(found) == 1:
+        return found[0]
+    targets = [(second.target_qps, second.length_s) for second in found if second.target_qps is not None]
+    watched_s = sum(length_s for _, length_s in targets)
     return replace(
-        together(found),
+        together(found, has_texts=has_texts),
         length_s=sum(second.length_s for second in found),
-        target_qps=sum(targets) / len(targets) if targets else None,
+        target_qps=sum(rate * length_s for rate, length_s in targets) / watched_s if targets else None,
         in_flight=found[-1].in_flight,
     )
 
 
-def together(found: Sequence[IntervalResult]) -> IntervalResult:
-    """The same second of several runs as one. Its percentiles are as exact as the coarsest of their histograms is."""
+def spans(intervals: Sequence[IntervalResult], length_s: int) -> list[list[IntervalResult]]:
+    """Those that begin in the same *length_s* of the run, in order."""
+    return [list(group) for _, group in groupby(intervals, key=lambda found: found.at_s // length_s)]
+
+
+def longest_s(intervals: Iterable[IntervalResult]) -> int:
+    """How long the coarsest of *intervals* may be: 1 for a run that is kept second by second."""
+    return max((found.length_s for found in intervals), default=1)
+
+
+def together(found: Sequence[IntervalResult], *, has_texts: bool = True) -> IntervalResult:
+    """The same span of several runs as one. Its percentiles are as exact as the coarsest of their histograms is."""
     if len(found) == 1:
         return found[0]
     times = Histogram()
     for second in found:
         if second.histogram is not None:
             times.merge(Histogram.decode(second.histogram))
-    targets = [second.target_qps for second in found if second.target_qps is not None]
+    length_s = longest_s(found)
+    targets = [second.target_qps * second.length_s / length_s for second in found if second.target_qps is not None]
     return with_times(
         replace(
             found[0],
+            at_s=min(second.at_s for second in found),
             started=sum(second.started for second in found),
             completed=sum(second.completed for second in found),
             failed=sum(second.failed for second in found),
             dropped=sum(second.dropped for second in found),
             target_qps=sum(targets) if targets else None,
             in_flight=sum(second.in_flight for second in found),
-            length_s=max(second.length_s for second in found),
-            step_histograms=_steps([second.step_histograms for second in found]),
+            length_s=length_s,
+            step_histograms=_steps([second.step_histograms for second in found]) if has_texts else {},
             errors=_errors_by_kind(found),
             cpu_pct=_worst(second.cpu_pct for second in found),
             loop_lag_p99_ms=_worst(second.loop_lag_p99_ms for second in found),
             lateness_p99_ms=_worst(second.lateness_p99_ms for second in found),
         ),
         times,
+        has_texts=has_texts,
     )
 
 

@@ -33,7 +33,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Seconds:
-    """The distributions of successive seconds: how many times fell into each place of a common layout, a row each.
+    """The distributions of successive seconds, or of longer spans of one length: how many times fell into each place of
+    a common layout, a row each.
 
     `lower_ms` and `upper_ms` are where the places begin and end. Within a place times are taken to lie evenly.
     """
@@ -43,19 +44,15 @@ class Seconds:
     counts: Floats
 
     @classmethod
-    def of(cls, texts: Sequence[str | None]) -> Seconds:
-        """From the texts of histograms, in the layout of the coarsest; None: a second in which nothing ended."""
-        told = [None if text is None else read_text(text) for text in texts]
-        bits = min((each.bits for each in told if each is not None), default=11)
-        rows = [
-            (place_of(spans_us(each.places, each.bits)[0], bits), each.counts) if each is not None else None
-            for each in told
-        ]
-        filled = np.unique(np.concatenate([row[0] for row in rows if row is not None] or [np.zeros(0, np.int64)]))
-        counts = np.zeros((len(rows), len(filled)))
-        for i, row in enumerate(rows):
-            if row is not None:
-                np.add.at(counts[i], np.searchsorted(filled, row[0]), row[1])
+    def of(cls, texts_by_row: Sequence[Sequence[str | None]]) -> Seconds:
+        """From the texts of histograms, whose sum is a row, in the layout of the coarsest; None: nothing ended."""
+        told = [(i, read_text(text)) for i, texts in enumerate(texts_by_row) for text in texts if text is not None]
+        bits = min((each.bits for _, each in told), default=11)
+        found = [(i, place_of(spans_us(each.places, each.bits)[0], bits), each.counts) for i, each in told]
+        filled = np.unique(np.concatenate([places for _, places, _ in found] or [np.zeros(0, np.int64)]))
+        counts = np.zeros((len(texts_by_row), len(filled)))
+        for i, places, its in found:
+            np.add.at(counts[i], np.searchsorted(filled, places), its)
         lower_us, upper_us = spans_us(filled, bits)
         return cls(lower_us / 1e3, upper_us / 1e3, counts)
 

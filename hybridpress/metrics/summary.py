@@ -107,8 +107,8 @@ def _p99_ms(times: Histogram) -> float | None:
     return None if found is None else found[0] / 1e6
 
 
-def with_times(second: IntervalResult, response: Histogram) -> IntervalResult:
-    """*second*, with what *response* says of the response times in it."""
+def with_times(second: IntervalResult, response: Histogram, *, has_texts: bool = True) -> IntervalResult:
+    """*second*, with what *response* says of the response times in it; as text as well, unless told otherwise."""
     found = response.percentiles_ns(50, 90, 99)
     if found is None or response.mean_ns is None:
         return second
@@ -120,7 +120,7 @@ def with_times(second: IntervalResult, response: Histogram) -> IntervalResult:
         p90_ms=p90_ms,
         p99_ms=p99_ms,
         max_ms=response.max_ns / 1e6,
-        histogram=response.encode(SECOND_CHARS),
+        histogram=response.encode(SECOND_CHARS) if has_texts else None,
     )
 
 

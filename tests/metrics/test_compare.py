@@ -12,6 +12,7 @@ from hybridpress import Result
 from hybridpress.metrics.compare import PERCENTS, TOTAL, Change, Comparison, compare
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import Interval, StepCounts
+from hybridpress.metrics.seconds import Seconds
 from hybridpress.metrics.spread import Floats
 from tests.report.made import config_of, result_of
 
@@ -226,3 +227,42 @@ def test_nothing_measured() -> None:
     empty = result_of([Interval(0)], target_qps=None)
     change = change_of(compare(empty, empty), "p99")
     assert (change.before, change.difference, change.part, change.margin) == (None, None, None, None)
+
+
+def coarser(result: Result) -> Result:
+    """*result* as it would be after a run of its length: what is long past by ten seconds."""
+    kept = Seconds()
+    for second in result.intervals:
+        kept.add(second)
+    return dataclasses.replace(result, intervals=list(kept))
+
+
+@pytest.mark.slow
+def test_a_run_of_hours_whose_past_is_coarser() -> None:
+    """Of an hour and a half, half an hour is kept by ten seconds. All figures are those of the run kept second by second, and so are,
+    about, the intervals around them; what differs is that a block is of whole spans.
+    """
+    rng = np.random.default_rng(5)
+    fine = [
+        result_from(
+            of_servers(rng, "in a row", 5_400)[:, :50] * slower,
+            failed=rng.poisson(1, 5_400).tolist(),
+            steps=["a"],
+            started=50,
+        )
+        for slower in (1.0, 1.1)
+    ]
+    coarse = [coarser(result) for result in fine]
+    assert {second.length_s for second in coarse[0].intervals} == {1, 10}
+    one, other = compare(*fine), compare(*coarse)
+    mixed = compare(fine[0], coarse[1])
+    for name in (TOTAL, "a"):
+        subject = one.subject(name)
+        assert subject is not None
+        for change in subject.changes:
+            for found in (change_of(other, change.what, name), change_of(mixed, change.what, name)):
+                assert (found.before, found.after) == (change.before, change.after)
+                assert (found.is_rough, found.is_real) == (change.is_rough, change.is_real), change.what
+                assert found.margin == pytest.approx(change.margin, rel=0.3), (name, change.what)
+    assert change_of(other, "qps").margin == pytest.approx(0, abs=1e-9), "no second differed from another"
+    assert change_of(other, "p99").is_real

@@ -12,6 +12,7 @@ from hybridpress import Result
 from hybridpress.errors import UsageError
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.metrics.interval import CheckCounts, ErrorCounts, Interval, StepCounts
+from hybridpress.metrics.seconds import span_of
 from tests.report.made import histogram_of, result_of, second
 
 times_ms = st.lists(st.floats(0.001, 50_000), min_size=1, max_size=20)
@@ -84,6 +85,23 @@ def test_runs_of_unequal_length() -> None:
     assert found.duration_s == 2.0
     assert [interval.started for interval in found.intervals] == [2, 1]
     assert found.intervals[1] == long.intervals[1]
+
+
+def test_of_different_coarseness() -> None:
+    """Where one run is kept by ten seconds the sum is as well: each span once, with what all runs had in it."""
+    fine = result_from([[1.0] * (k % 3 + 1) for k in range(25)])
+    own = fine.intervals
+    coarse = dataclasses.replace(fine, intervals=[span_of(own[:10]), span_of(own[10:20]), *own[20:]])
+    short = dataclasses.replace(fine, intervals=own[:14], duration_s=14.0)
+    for results in ([fine, coarse, short], [short, coarse, fine]):
+        found = Result.merge(results).intervals
+        assert [(span.at_s, span.length_s) for span in found] == [(0, 10), (10, 10), *((k, 1) for k in range(20, 25))]
+        assert [span.started for span in found[:2]] == [
+            sum(second.started for second in own[:10]) * 3,
+            sum(second.started for second in own[10:20]) * 2 + sum(second.started for second in own[10:14]),
+        ]
+        assert [span.target_qps for span in found[:3]] == [15_000.0, 12_000.0, 10_000.0]
+    assert Result.merge([coarse, coarse]).qps.peak >= coarse.qps.peak == 3.0
 
 
 def test_what_is_shared() -> None:

@@ -28,7 +28,7 @@ RNG = np.random.default_rng
 
 
 def seconds_from(times_ms: Floats) -> Seconds:
-    return Seconds.of([histogram_of(*row).encode(600) for row in times_ms])
+    return Seconds.of([[histogram_of(*row).encode(600)] for row in times_ms])
 
 
 @given(st.integers(1, 100), st.integers(1, 20))
@@ -57,9 +57,9 @@ def test_percentiles_of_the_whole(percent: float) -> None:
 
 def test_idle_seconds_count_for_nothing() -> None:
     """A second in which nothing ended has no times."""
-    seconds = Seconds.of([None, histogram_of(1.0, 2.0).encode(600), None])
+    seconds = Seconds.of([[None], [histogram_of(1.0, 2.0).encode(600)], [None]])
     assert seconds.counts.sum(axis=1).tolist() == [0, 2, 0]
-    assert Seconds.of([None]).total == 0
+    assert Seconds.of([[None]]).total == 0
 
 
 @pytest.mark.slow

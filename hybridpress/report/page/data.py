@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from hybridpress.config import knobs_by_name
 from hybridpress.config.secrets import masked_url
 from hybridpress.metrics.histogram import Histogram, coarse_places
 from hybridpress.metrics.result import PERCENTS, IntervalResult, Result, Times
+from hybridpress.metrics.seconds import longest_s, span_of, spans
 from hybridpress.units import format_bytes, format_count, format_span
 
 MOST_SECONDS = 7_200
@@ -30,9 +30,11 @@ LEAST_S = 0.5
 """Of the second in which the load ends, rates are told if it lasted that long."""
 
 _RATES = ("started", "completed", "failed", "dropped")
-_PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p99_ms": 99.0}
+_AS_THEY_ARE = (
+    *("at_s", "target_qps", "in_flight", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "max_ms"),
+    *("cpu_pct", "loop_lag_p99_ms", "lateness_p99_ms"),
+)
 _OF_THE_LOAD = ("started", "dropped", "target_qps", "cpu_pct", "loop_lag_p99_ms", "lateness_p99_ms")
-_WORST = ("max_ms", "cpu_pct", "loop_lag_p99_ms", "lateness_p99_ms")
 
 
 def seconds_of(result: Result) -> dict[str, list[Any]]:
@@ -40,55 +42,37 @@ def seconds_of(result: Result) -> dict[str, list[Any]]:
     their mean, percentiles those of all their iterations. In the seconds after the load, in which the last replies
     come, nothing is planned or started, and the generator has nothing to do.
     """
-    groups = _groups(result.intervals, each_of(result.intervals))
-    names = ("at_s", *_RATES, "target_qps", "in_flight", "mean_ms", *_PERCENTILES, *_WORST)
-    points = [_cut(_point(group), result.duration_s) for group in groups]
+    groups = spans(result.intervals, each_of(result.intervals))
+    points = [_point(group, result.duration_s) for group in groups]
     if points and points[-1]["at_s"] >= result.duration_s:
         # The last replies came within this second; how long that took is not known, nor is their rate.
         points[-1]["completed"] = None
-    found: dict[str, list[Any]] = {name: [_rounded(point.get(name)) for point in points] for name in names}
+    found: dict[str, list[Any]] = {
+        name: [_rounded(point.get(name)) for point in points] for name in (*_AS_THEY_ARE, *_RATES)
+    }
     found["errors"] = [point["errors"] for point in points]
     return {name: values for name, values in found.items() if any(value not in (None, {}) for value in values)}
 
 
-def _cut(point: dict[str, Any], load_s: float) -> dict[str, Any]:
-    """*point* without what says nothing because the load had ended."""
-    length_s = load_s - point["at_s"]
-    if length_s <= 0:
+def _point(group: Sequence[IntervalResult], load_s: float) -> dict[str, Any]:
+    """*group* as one point, without what says nothing because the load had ended after *load_s*."""
+    span = span_of(group, has_texts=False)
+    point: dict[str, Any] = {name: getattr(span, name) for name in _AS_THEY_ARE}
+    point |= {name: _a_second(getattr(span, name), span.length_s) for name in _RATES}
+    point["errors"] = {kind: _rounded(_a_second(count, span.length_s)) for kind, count in span.errors.items()}
+    pressed_s = load_s - span.at_s
+    if pressed_s <= 0:
         return point | dict.fromkeys(_OF_THE_LOAD)
-    if length_s >= 1:
-        return point
-    # A rate over a small part of a second says little, except where there is nothing else.
-    is_told = length_s >= LEAST_S or not point["at_s"]
-    return point | {name: point[name] / length_s if is_told else None for name in _RATES}
-
-
-def _point(group: Sequence[IntervalResult]) -> dict[str, Any]:
-    first, last = group[0], group[-1]
-    span_s = sum(second.length_s for second in group)
-    point: dict[str, Any] = {"at_s": first.at_s, "target_qps": last.target_qps, "in_flight": last.in_flight}
-    if len(group) == 1:
-        point |= {name: getattr(first, name) for name in ("mean_ms", *_PERCENTILES, *_WORST)}
-        point |= {name: getattr(first, name) / span_s if span_s > 1 else getattr(first, name) for name in _RATES}
-        point["errors"] = {kind: n / span_s if span_s > 1 else n for kind, n in first.errors.items()}
-        return point
-    errors: dict[str, float] = {}
-    for second in group:
-        for kind, count in second.errors.items():
-            errors[kind] = errors.get(kind, 0) + count / span_s
-    point["errors"] = {kind: _rounded(rate) for kind, rate in errors.items()}
-    for name in _RATES:
-        point[name] = sum(getattr(second, name) for second in group) / span_s
-    for name in _WORST:
-        point[name] = max((value for second in group if (value := getattr(second, name)) is not None), default=None)
-    targets = [second.target_qps for second in group if second.target_qps is not None]
-    point["target_qps"] = sum(targets) / len(targets) if targets else None
-    histogram = _merged(group)
-    found = histogram.percentiles_ns(*_PERCENTILES.values())
-    if found is not None:
-        point |= {name: ns / 1e6 for name, ns in zip(_PERCENTILES, found, strict=True)}
-        point["mean_ms"] = (histogram.mean_ns or 0.0) / 1e6
+    if pressed_s < span.length_s:
+        # A rate over a small part of a second says little, except where there is nothing else.
+        is_told = pressed_s >= LEAST_S or not span.at_s
+        point |= {name: getattr(span, name) / pressed_s if is_told else None for name in _RATES}
     return point
+
+
+def _a_second(count: int, length_s: int) -> float:
+    """Of one second the count itself: as a whole number it is shown to the last digit."""
+    return count if length_s == 1 else count / length_s
 
 
 def _merged(group: Sequence[IntervalResult]) -> Histogram:
@@ -108,17 +92,14 @@ def _n_seconds(intervals: Sequence[IntervalResult]) -> int:
     return intervals[-1].at_s + intervals[-1].length_s if intervals else 0
 
 
-def _groups(intervals: Sequence[IntervalResult], each_s: int) -> list[list[IntervalResult]]:
-    """Those that begin in the same span of *each_s*."""
-    return [list(group) for _, group in groupby(intervals, key=lambda second: second.at_s // each_s)]
-
-
 def heat_of(intervals: Sequence[IntervalResult]) -> dict[str, Any] | None:
     """Where the response times of each second lay, for the heat map. None: the intervals have no histograms."""
     if all(second.histogram is None for second in intervals):
         return None
-    each = max(math.ceil(_n_seconds(intervals) / MOST_COLUMNS), 1)
-    groups = _groups(intervals, each)
+    # Whole multiples of the coarsest interval: else one column would have twice as many of them as the next.
+    coarsest_s = longest_s(intervals)
+    each = max(math.ceil(_n_seconds(intervals) / MOST_COLUMNS / coarsest_s), 1) * coarsest_s
+    groups = spans(intervals, each)
     return {
         "x": [group[0].at_s for group in groups],
         "bins": [heat_bins(_merged(group)) for group in groups],

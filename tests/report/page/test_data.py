@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hybridpress.errors import HybridpressError
 from hybridpress.metrics.histogram import Histogram, highest_us
 from hybridpress.metrics.result import Result
+from hybridpress.metrics.seconds import span_of
 from hybridpress.report.page import HtmlFile, comparison_page, data, report_page, write_page
 from hybridpress.report.page.data import (
     curve_of,
@@ -75,6 +76,26 @@ def test_a_long_run_is_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expected is not None
     assert found["p99_ms"][k] == pytest.approx(expected[0] / 1e6, rel=0.001)
     assert found["max_ms"][k] == pytest.approx(max(a.max_ms or 0, b.max_ms or 0), rel=0.001)
+
+
+def test_intervals_of_several_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates are by their length, also where points are of several lengths and where the load ends within one; no column
+    of the heat map has more of them than another.
+    """
+    monkeypatch.setattr(data, "MOST_SECONDS", 20)
+    monkeypatch.setattr(data, "MOST_COLUMNS", 4)
+    own = [second(k) for k in range(41)]
+    fine = result_of(own)
+    kept = fine.intervals
+    coarse = [span_of(kept[:10]), span_of(kept[10:20]), *kept[20:]]
+    result = dataclasses.replace(fine, intervals=coarse, duration_s=40.6)
+    found = seconds_of(result)
+    assert found["at_s"][:4] == [0, 10, 20, 21]
+    assert set(found["started"][:-1]) == {5_000.0}
+    assert found["target_qps"] == [5_000.0] * len(found["at_s"])
+    heat = heat_of(coarse)
+    assert heat is not None
+    assert (heat["x"], heat["span_s"]) == ([0, 20, 40], 20)
 
 
 @given(times_ms)
