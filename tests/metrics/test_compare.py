@@ -239,8 +239,8 @@ def coarser(result: Result) -> Result:
 
 @pytest.mark.slow
 def test_a_run_of_hours_whose_past_is_coarser() -> None:
-    """Of an hour and a half, half an hour is kept by ten seconds. All figures are those of the run kept second by second, and so are,
-    about, the intervals around them; what differs is that a block is of whole spans.
+    """Of an hour and a half, half an hour is kept by ten seconds. All figures are those of the run kept second by
+    second, and so are, about, the intervals around them; what differs is that a block is of whole spans.
     """
     rng = np.random.default_rng(5)
     fine = [
