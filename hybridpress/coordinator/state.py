@@ -433,8 +433,10 @@ class RunState(WorkerPlaces):
         self._is_cut |= self.is_out_of_words
         actions = self._complete(now_ns)
         course = self.dealer.course
-        if course is not None and self._has_lost and not self.is_out_of_words:
-            # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones'.
+        is_whole = not self._is_cut and not self.is_interrupted
+        if course is not None and (self._has_lost or is_whole) and not self.is_out_of_words:
+            # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones', or
+            # was handed from one worker to another that was done by then.
             target_qps = self.dealer.target_qps(0)
             self.tally.drop(course.n_due(self.end_ns) - self.total.started - self.total.dropped, target_qps)
         if self.total.held:

@@ -463,6 +463,23 @@ def test_what_was_due_and_not_started_is_dropped() -> None:
     assert_lawful(run.state)
 
 
+def test_what_is_handed_to_a_worker_that_is_done() -> None:
+    """What one worker gave up may reach another just after its last word, or find nobody: it is dropped, and told."""
+    run = Run(qps=100, duration="1s")
+    run.begin()
+    run.measured(0, 0, started=20, completed=20)
+    run.measured(1, 0, started=50, completed=50)
+    given_up = run.heard(GivenUp(0, tuple(run.ns(0.9 + k / 1_000) for k in range(20))), 1.05)
+    assert isinstance(tells(given_up)[1], TakeOver)
+    run.done(1, 1, 1.1)
+    assert tells(run.heard(GivenUp(0, (run.ns(0.95),)), 1.15)).keys() == {0}, "it gets back what nobody else can take"
+    run.done(0, 1, 1.2, started=10, completed=10)
+    run.end(1.3)
+    assert run.outcome == (80, 80, 0, 0, 20)
+    assert run.state.n_planned == 100
+    assert_lawful(run.state)
+
+
 def test_a_worker_that_dies_while_it_presses() -> None:
     """What it had in flight is lost; what it counted since its last second counts; what is due next is the others', and
     what was due before and is not known to have started is dropped.
