@@ -73,7 +73,10 @@ class Forkers:
         self._spawner.fork(worker)
 
     def send(self, worker: int, order: Order) -> None:
-        self._channels[worker].send(order)
+        channel = self._channels[worker]
+        channel.send(order)
+        if channel.has_unsent() and worker not in self._deaf:
+            asyncio.get_running_loop().add_writer(channel.orders_fileno(), self._send_rest, channel)
 
     def kill(self, worker: int) -> None:
         with suppress(ProcessLookupError):
@@ -116,6 +119,11 @@ class Forkers:
             return
         hearer.heard(report)
 
+    def _send_rest(self, channel: CoordinatorEnd) -> None:
+        channel.flush()
+        if not channel.has_unsent():
+            asyncio.get_running_loop().remove_writer(channel.orders_fileno())
+
     def _worker_is_gone(self, worker: int, exit_code: int, hearer: Hearer) -> None:
         """All that the worker still had to say lies in its channel: hear it first."""
         # Not to the end of the stream: a process that the scenario forked may hold that open.
@@ -128,4 +136,6 @@ class Forkers:
     def _stop_listening(self, worker: int) -> None:
         if worker not in self._deaf:
             self._deaf.add(worker)
-            asyncio.get_running_loop().remove_reader(self._channels[worker].fileno())
+            loop, channel = asyncio.get_running_loop(), self._channels[worker]
+            loop.remove_reader(channel.fileno())
+            loop.remove_writer(channel.orders_fileno())

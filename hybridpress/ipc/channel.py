@@ -7,12 +7,18 @@ channel, keeps the worker's ends in the worker, and hands the coordinator's ends
 
 from __future__ import annotations
 
+import os
+import struct
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkContext
 from multiprocessing.queues import Queue
+from multiprocessing.reduction import ForkingPickler
 from typing import cast
 
 from hybridpress.ipc.messages import Order, Report
+
+_LENGTH = struct.Struct("!i")
+"""How a Connection begins a message."""
 
 
 class WorkerEnd:
@@ -50,24 +56,45 @@ class WorkerEnd:
 
 
 class CoordinatorEnd:
-    """The coordinator's side."""
+    """The coordinator's side. It waits for no worker: one that is stopped takes no orders until it goes on."""
 
     def __init__(self, reports: Connection[Report, Report], orders: Connection[Order, Order]) -> None:
         self._reports = reports
         self._orders = orders
+        self._unsent = bytearray()
 
     @classmethod
     def from_fds(cls, reports_fd: int, orders_fd: int) -> CoordinatorEnd:
         """From two file descriptors, which now belong to it."""
+        os.set_blocking(orders_fd, False)
         return cls(Connection(reports_fd, writable=False), Connection(orders_fd, readable=False))
 
     def send(self, order: Order) -> bool:
-        """Whether the worker could be told; it cannot when it is gone."""
+        """Whether the worker can be told; it cannot when it is gone. For what the pipe has no room there is `flush`."""
+        data = ForkingPickler.dumps(order)
+        self._unsent += _LENGTH.pack(len(data))
+        self._unsent += data
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what `send` left, as far as there is room now. Whether the worker is there."""
         try:
-            self._orders.send(order)
+            while self._unsent:
+                del self._unsent[: os.write(self.orders_fileno(), self._unsent)]
+        except BlockingIOError:
+            pass
         except OSError:
+            self._unsent.clear()
             return False
         return True
+
+    def has_unsent(self) -> bool:
+        """Whether there are orders for which the pipe had no room."""
+        return bool(self._unsent)
+
+    def orders_fileno(self) -> int:
+        """Writable when there is room for orders, or when the worker is gone."""
+        return self._orders.fileno()
 
     def fileno(self) -> int:
         """Readable when a report waits, or when the worker is gone."""

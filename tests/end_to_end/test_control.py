@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from hybridpress import control
@@ -84,6 +85,24 @@ def test_a_thousand_changes_lose_nothing(tmp_path: Path) -> None:
     assert n["planned"] == n["started"] + n["dropped"]
     assert n["started"] == n["completed"] == len(stamps.read(live.folder))
     assert sum(event["kind"] == "control" for event in found["events"]) == 1_000
+
+
+def test_a_worker_that_is_stopped_holds_nobody_up(tmp_path: Path) -> None:
+    """More orders than a pipe holds wait for it; all else goes on, and when it does too it has them all."""
+    live = Live(tmp_path, "--qps", "500", "--duration", "10s", "--concurrent", "10")
+    (spawner,) = psutil.Process(live.process.pid).children()
+    stopped = spawner.children()[0]
+    stopped.suspend()
+    for k in range(1_500):
+        live.send(f"qps {400 + 37 * k % 800}")
+    stopped.resume()
+    live.send("qps 300")
+    found = live.finish()
+    n = found["iterations"]
+    assert n["planned"] == n["started"] + n["dropped"]
+    assert n["started"] == n["completed"] == len(stamps.read(live.folder))
+    assert n["lost"] == 0
+    assert sum(event["kind"] == "control" for event in found["events"]) == 1_501
 
 
 @pytest.mark.parametrize("pace", [["--qps", "500"], []], ids=["paced", "unpaced"])

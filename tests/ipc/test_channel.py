@@ -113,6 +113,30 @@ def test_orders_arrive_in_order() -> None:
     assert report.failures == tuple(str(Stop(number)) for number in range(20))
 
 
+def test_a_worker_that_is_stopped() -> None:
+    """Nobody waits for it, however much it is told; when it goes on it hears all of that, in order."""
+    n = 5_000
+
+    def work(end: WorkerEnd) -> None:
+        heard = [end.receive() for _ in range(n)]
+        end.send(Ready(0, os.getpid(), n, tuple(str(order) for order in heard)))
+        end.close()
+
+    with worker(work) as (end, process):
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        for number in range(n):
+            assert end.send(Stop(number))
+        assert end.has_unsent()
+        os.kill(process.pid, signal.SIGCONT)
+        while end.has_unsent():
+            assert select.select([], [end.orders_fileno()], [], PATIENCE_S)[1]
+            assert end.flush()
+        (report,) = hear_all(end)
+    assert isinstance(report, Ready)
+    assert report.failures == tuple(str(Stop(number)) for number in range(n))
+
+
 @pytest.mark.parametrize(
     "end_it", [lambda: os._exit(3), lambda: os.kill(os.getpid(), signal.SIGKILL)], ids=["exit", "kill"]
 )
