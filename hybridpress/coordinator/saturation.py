@@ -80,6 +80,8 @@ class Saturation:
             return "cpu"
         if seen.interval.in_flight < 0.9 * seen.n_slots and not seen.backlog:
             return None  # a hiccup of the machine, or what was just changed
+        if not seen.interval.in_flight:
+            return None  # slots are free, and yet nothing starts: it waits for words that are not prepared
         service_ns, usual_ns = seen.interval.service.mean_ns, self._usual_service_ns
         if service_ns and usual_ns and service_ns >= SLOWED * usual_ns:
             return "server"

@@ -64,6 +64,12 @@ def test_one_bad_second_is_none() -> None:
     assert (told, saturation.cause) == ([None] * 3, None)
 
 
+def test_nothing_starts() -> None:
+    """Where iterations wait and no slot is busy, more slots would not help: the verdict tells of late starts."""
+    saturation, told = after(*[second(7, 1, in_flight=0, backlog=300)] * N_SECONDS)
+    assert (told, saturation.cause) == ([None] * N_SECONDS, None)
+
+
 def test_the_load_is_over() -> None:
     """The last seconds may be told when all workers are done: they had slots, and what was in the way nobody knows."""
     late = [replace(second(182, 5, in_flight=0), n_slots=0)] * N_SECONDS

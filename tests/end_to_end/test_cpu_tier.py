@@ -167,6 +167,26 @@ def test_a_cpu_worker_is_killed(made: Path) -> None:
     assert f"CPU worker 0 (process {cpu_worker.pid}) died: killed by signal 9" in event["text"]
 
 
+def test_a_cpu_worker_that_hangs(made: Path) -> None:
+    """The run is over when it should be, and tells what had no words as dropped; nobody is left of it."""
+    args = ["--duration", "3s", "--qps", "200", "--processes", "1", "--cpu-workers", "1", "--timeout", "1s"]
+    process = command.start("run", made, *args, "--json", made.parent / "r.json")
+    (spawner,) = children_of(process.pid, 1)
+    cpu_worker = children_of(spawner.pid, 2)[0]
+    assert process.stderr is not None
+    for line in process.stderr:
+        if re.match(r" +1s", line):
+            break
+    cpu_worker.suspend()
+    ran = command.finish(process, made.parent / "r.json")
+    assert ran.exit_code in (0, 3), ran.err
+    n = ran.found["iterations"]
+    assert n["planned"] == n["started"] + n["dropped"] == 600
+    assert n["dropped"] > 100
+    assert ran.found["generator"]["verdict"] != "valid"
+    assert psutil.wait_procs([spawner, cpu_worker], timeout=10)[1] == []
+
+
 def test_a_word_that_kills(made: Path) -> None:
     """A word over which every CPU worker dies fails its own iterations, and no others."""
     args = ["--iterations", "100", "--cpu-workers", "1", "--processes", "1", "--param", "deadly=3", "--seed", "1"]
