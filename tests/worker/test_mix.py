@@ -93,7 +93,13 @@ async def _run_mix(mixed: MixedPress, gate: Gate, n_slots: int | None, stop_afte
     recorder = Recorder(paced=False)
     clients = PartsClients({p.name: Clients(http_settings(p.config), PartTrace(recorder, p.name)) for p in parts})
     ended: list[str] = []
-    slots = MixedSlots(parts, range(config.concurrent), 0, clients, recorder, ended.append)
+
+    def ran_out(part: str) -> None:
+        """As a worker does: at once."""
+        ended.append(part)
+        slots.close()
+
+    slots = MixedSlots(parts, range(config.concurrent), 0, clients, recorder, ran_out)
     assert await slots.start() == []
     recorder.forget_steps()
     slots.open()
