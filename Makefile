@@ -16,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 COMPILED := $(VENV)/.compiled
 APT_PACKAGES := tests/apt-packages.txt
 APT_LOG := $(VENV)/apt.log
-SOAK_LOG := $(VENV)/soak.log
+BESIDE_LOG := $(VENV)/beside.log
 OLDEST_PYTHON := 3.11
 OF_THE_TWINS := tests/hot tests/clients tests/metrics tests/worker tests/end_to_end/test_rates.py
 
@@ -54,13 +54,14 @@ $(COMPILED): hybridpress/hot/compiled.pyx hybridpress/hot/thrift_compiled.pyx | 
 demo: venv ## start the built-in target, press it for some seconds, print the summary, write the report
 	@$(BIN)/hybridpress demo
 
-test: programs check ## lint, types, then the whole suite; what judges time by itself, five minutes of soak beside the rest; the Python twin of the hot path
+test: programs check ## lint, types, then the whole suite: most of it beside five minutes of soak and the twin in Python, then what judges time
 	@status=0; \
-	$(BIN)/python -m pytest -m soak >$(SOAK_LOG) 2>&1 & soak=$$!; \
+	{ code=0; $(BIN)/python -m pytest -m soak || code=$$?; \
+	HYBRIDPRESS_PURE=1 $(BIN)/python -m pytest -m "not alone and not soak" $(OF_THE_TWINS) || code=$$?; \
+	exit $$code; } >$(BESIDE_LOG) 2>&1 & beside=$$!; \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone and not soak" --durations 10 || status=$$?; \
-	wait $$soak || status=$$?; cat $(SOAK_LOG); \
+	wait $$beside || status=$$?; cat $(BESIDE_LOG); \
 	$(BIN)/python -m pytest -m alone --durations 10 || { code=$$?; [ $$code -eq 5 ] || status=$$code; }; \
-	HYBRIDPRESS_PURE=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not alone and not soak" $(OF_THE_TWINS) || status=$$?; \
 	exit $$status
 
 check: venv ## ruff (rules and format) and mypy, strict
