@@ -64,7 +64,10 @@ def test_stages_and_curves(nothing: Path, tmp_path: Path) -> None:
     curve.write_text("seconds,rate\n0,10\n1,10\n1,30\n2,50\n")
     args = ["--rate-csv", str(curve), "--rate-scale", "10", "--concurrent", "4"]
     ran = command.run(nothing, *args, json_file=tmp_path / "r.json")
-    assert [second["started"] for second in ran.found["intervals"]] == [100, 400]
+    started = [second["started"] for second in ran.found["intervals"]]
+    assert sum(started) == 500
+    # What is due at the end of a second may start in the next one on a busy machine.
+    assert 90 <= started[0] <= 100
 
 
 def test_a_profile_on_the_class(tmp_path: Path) -> None:
