@@ -143,13 +143,16 @@ def test_more_and_fewer_slots(tmp_path: Path) -> None:
 
 
 def test_stop(tmp_path: Path) -> None:
-    """`stop` ends the run as if its plan ended there: what was due is done, and the results are written."""
+    """`stop` ends the run as if its plan ended there: what has begun is waited for, and the results are written."""
     live = Live(tmp_path, "--qps", "300", "--duration", "1h", "--concurrent", "4")
     live.wait_for(lambda status: status["started"] > 100)
     live.send("stop")
     found = live.finish()
     n = found["iterations"]
-    assert n["planned"] == n["started"] == n["completed"] == len(stamps.read(live.folder))
+    assert n["started"] == n["completed"] == len(stamps.read(live.folder))
+    assert n["planned"] == n["started"] + n["dropped"]
+    # What was due just then and had not begun: on a machine at its ease nothing.
+    assert n["dropped"] <= 30
 
 
 def test_who_may_and_what_may_be_said(tmp_path: Path) -> None:

@@ -159,6 +159,7 @@ def test_a_run_from_start_to_end_and_again(watched: Watched, target: Target) -> 
 
     bar(page).get_by_role("button", name="Pause").click()
     expect(badge(page)).to_have_text("paused")
+    time.sleep(0.3)  # a change takes effect a moment after it was asked for
     assert rate_of(target) == 0
     bar(page).get_by_role("button", name="Resume").click()
     expect(badge(page)).to_have_text("pressing")
