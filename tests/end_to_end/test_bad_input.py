@@ -282,7 +282,7 @@ def test_start_that_fails_in_some_slots(tmp_path: Path) -> None:
     )
     args = ["--concurrent", "6", "--processes", "2", "--qps", "100", "--duration", "1s"]
     ran = command.run("my.py", *args, cwd=tmp_path, json_file=tmp_path / "r.json")
-    assert ran.exit_code == 0, ran.err
+    assert ran.exit_code in (0, 3), ran.err
     assert ran.found["iterations"]["completed"] == 100
     assert sum(event["kind"] == "start_failed" for event in ran.found["events"]) == 2
 
@@ -334,7 +334,7 @@ def test_a_target_that_dies(tmp_path: Path) -> None:
         server.stop()
         ran = command.finish(process, tmp_path / "r.json")
     n = ran.found["iterations"]
-    assert ran.exit_code == 0, ran.err
+    assert ran.exit_code in (0, 3), ran.err
     assert n["started"] == 600
     assert n["completed"] >= 200
     assert n["failed"] >= 200

@@ -113,7 +113,7 @@ def test_the_words_are_the_same_with_and_without(made: Path, n_cpu_workers: str)
 @pytest.mark.parametrize("n_cpu_workers", ["0", "1"])
 def test_an_error_of_prepare(made: Path, n_cpu_workers: str) -> None:
     """It fails the iteration under a kind of its own, with the user's line, and press() is not called."""
-    args = ["--iterations", "300", "--qps", "1000", "--param", "bad=3"]
+    args = ["--iterations", "300", "--qps", "1000", "--param", "bad=3", "--seed", "1"]
     found = press(made, *args, *where(n_cpu_workers)).found
     (error,) = found["errors"]
     assert (error["kind"], error["message"]) == ("PrepareError", "ValueError: no such word")
@@ -130,7 +130,7 @@ def test_an_error_of_prepare(made: Path, n_cpu_workers: str) -> None:
 @pytest.mark.parametrize("n_cpu_workers", ["0", "1"])
 def test_a_reply_that_is_wrong(made: Path, n_cpu_workers: str) -> None:
     """What verify() finds fails the iteration, in the second in which it ended, however late it is found."""
-    args = ["--duration", "2s", "--qps", "300", "--param", "wrong=3", "--param", "verify_s=0.001"]
+    args = ["--duration", "2s", "--qps", "300", "--param", "wrong=3", "--param", "verify_s=0.001", "--seed", "1"]
     found = press(made, *args, *where(n_cpu_workers)).found
     n_failed = found["iterations"]["failed"]
     assert n_failed == found["checks"]["not the wrong one"]["failed"] == found["cpu_tier"]["verify_failed"] > 0

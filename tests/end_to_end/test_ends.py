@@ -102,7 +102,8 @@ def test_the_terminal_hangs_up(has_nohup: bool, sleeper: Path, tmp_path: Path) -
     n = result["iterations"]
     assert n["in_flight_at_end"] == n["lost"] == 0
     if has_nohup:
-        assert (process.returncode, n["completed"]) == (0, 200)
+        assert process.returncode in (0, 3)
+        assert n["completed"] == 200
     else:
         assert (process.returncode, [event["kind"] for event in result["events"]]) == (130, ["interrupted"])
         assert 0 < n["completed"] < 200
@@ -164,7 +165,7 @@ def test_a_worker_is_killed(sleeper: Path, tmp_path: Path) -> None:
     os.kill(workers[0].pid, signal.SIGKILL)
     ran = command.finish(process, json_file)
     n = ran.found["iterations"]
-    assert ran.exit_code == 0
+    assert ran.exit_code in (0, 3), ran.err
     assert 1500 <= n["started"] < 3000
     assert n["planned"] == 3000 == n["started"] + n["dropped"]
     assert "worker_lost" in {reason["code"] for reason in ran.found["generator"]["reasons"]}

@@ -61,7 +61,7 @@ def test_iterations_are_exact(nginx: Nginx, tmp_path: Path, n_asked: int, pace: 
     ran, n_seen = press(nginx, tmp_path / "r.json", *args)
     n = ran.found["iterations"]
     assert (n["planned"], n["started"], n["completed"], n_seen) == (n_asked,) * 4
-    assert ran.exit_code == 0, ran.err
+    assert ran.exit_code in (0, 3), ran.err
 
 
 def test_unpaced_counts_agree_with_the_server(nginx: Nginx, tmp_path: Path) -> None:

