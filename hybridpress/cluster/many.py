@@ -36,12 +36,11 @@ from hybridpress.coordinator.state import RunState
 from hybridpress.errors import HybridpressError, RunError, UsageError
 from hybridpress.ipc.messages import Report
 from hybridpress.load.split import deal
-from hybridpress.metrics.result import EventResult
 from hybridpress.metrics.summary import RunFacts
 from hybridpress.parts import OF_A_PART, layers_of
 from hybridpress.report.output import Outputs
 from hybridpress.run.cast import Cast
-from hybridpress.run.finish import facts_of
+from hybridpress.run.finish import facts_of, tell
 from hybridpress.run.hands import told_start
 from hybridpress.units import format_count, format_ms
 
@@ -120,10 +119,7 @@ class ManyMachines:
 
     def coordinator(self, config: RunConfig, outputs: Outputs, seeker: Seeker | None) -> Coordinator:
         state = HeadState(config, now_ns(), self._nodes, seeker)
-        for kind, text in self._notes:
-            event = EventResult(0.0, kind, text)
-            state.events.append(event)
-            outputs.event(event)
+        tell(self._notes, state, outputs)
         ahead_ns = [offset.ahead_ns for offset in self._offsets]
         return Head(state, NodeCrew(self._placement, self._lines, self._pids, ahead_ns), outputs)
 
@@ -132,11 +128,8 @@ class ManyMachines:
 
     def tell_words(self, state: RunState, outputs: Outputs) -> str | None:
         assert isinstance(state, HeadState)
-        told = [(WORDS_USED, text) for text in state.words_used()] + [("clock_drift", text) for text in self._drifts()]
-        for kind, text in told:
-            event = EventResult(round(state.load_s, 3), kind, text)
-            state.events.append(event)
-            outputs.event(event)
+        tell([(WORDS_USED, text) for text in state.words_used()], state, outputs)
+        tell([("clock_drift", text) for text in self._drifts()], state, outputs)
         return state.complaint
 
     def facts(self, config: RunConfig, n_words: int, state: RunState) -> RunFacts:

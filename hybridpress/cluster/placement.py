@@ -181,9 +181,9 @@ class Placement:
         # Ray notes a cluster of the machine below this, for those who ask for "auto": ours is not for them, and the
         # folder where it would be noted is not there before Ray's own command was used.
         os.environ["RAY_TMPDIR"] = self._folder
+        (Path(self._folder) / "ray").mkdir()
         # Ray's own processes warn of this and that, and end by it where warnings are errors.
         os.environ.pop("PYTHONWARNINGS", None)
-        (Path(self._folder) / "ray").mkdir()
         arguments = {"num_cpus": 1, "object_store_memory": STORE_BYTES, "include_dashboard": False}
         self._cluster = Cluster(initialize_head=True, head_node_args={**arguments, "temp_dir": self._folder})
         for _ in range(n_nodes - 1):

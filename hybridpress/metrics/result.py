@@ -213,6 +213,13 @@ class NodeResult:
     verdict: str | None
     reasons: list[ReasonResult]
 
+    @property
+    def told(self) -> str:
+        """Its verdict; of one that is not "ok", its state, and since when."""
+        if self.state == "ok":
+            return self.verdict or ""
+        return self.state if self.lost_at_s is None else f"{self.state} at {self.lost_at_s:.1f} s"
+
 
 @dataclass(frozen=True, slots=True)
 class CpuTierResult:

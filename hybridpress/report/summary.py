@@ -312,11 +312,9 @@ def _nodes(result: Result) -> Iterator[RenderableType]:
     troubled = [node for node in nodes if node.state != "ok" or node.verdict not in (None, "valid")]
     for node in nodes if len(nodes) <= MAX_NODES else troubled[:MAX_NODES]:
         lost = f", {format_count(node.lost)} lost" if node.lost else ""
-        when = f" at {node.lost_at_s:.1f} s" if node.lost_at_s is not None else ""
-        state = node.verdict or "" if node.state == "ok" else f"{node.state}{when}"
         yield _text(
             f"node {node.id} ({node.address}): {format_count(node.started)} started{lost}, CPU {node.cpu_pct:.0f} %, "
-            f"clock ± {format_ms(node.clock_unsure_ms)}; {state}",
+            f"clock ± {format_ms(node.clock_unsure_ms)}; {node.told}",
             "" if node in troubled else "dim",
         )
     if len(nodes) > MAX_NODES:

@@ -54,7 +54,7 @@ def words_told(cast: Cast, state: RunState) -> tuple[list[tuple[str, str]], str 
 def tell_words(cast: Cast, state: RunState, outputs: Outputs) -> str | None:
     """Tell what became of the words. Returns what is wrong with that, if anything is."""
     told, complaint = words_told(cast, state)
-    _tell(told, state, outputs)
+    tell(told, state, outputs)
     return complaint
 
 
@@ -63,10 +63,11 @@ def tell_judgement(state: RunState, outputs: Outputs) -> None:
     told = [("threshold_not_measured", text) for text in state.judge.not_measured(state.total)]
     if not state.is_interrupted and (text := state.judge.until_missed()) is not None:
         told.append(("until_not_reached", text))
-    _tell(told, state, outputs)
+    tell(told, state, outputs)
 
 
-def _tell(told: Iterable[tuple[str, str]], state: RunState, outputs: Outputs) -> None:
+def tell(told: Iterable[tuple[str, str]], state: RunState, outputs: Outputs) -> None:
+    """Have the events *told*, as (kind, text), in the result and shown, at the end of the load; before it, at 0."""
     for kind, text in told:
         event = EventResult(round(state.load_s, 3), kind, text)
         state.events.append(event)

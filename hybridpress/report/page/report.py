@@ -97,8 +97,6 @@ def _data(result: Result) -> dict[str, Any]:
 def _nodes(result: Result) -> Iterator[dict[str, Any]]:
     for node in result.nodes or []:
         reasons = ", ".join(reason.code for reason in node.reasons)
-        when = "" if node.lost_at_s is None else f" at {node.lost_at_s:.1f} s"
-        verdict = (node.verdict or "") if node.state == "ok" else f"{node.state}{when}"
         yield {
             "id": node.id,
             "address": node.address,
@@ -108,7 +106,7 @@ def _nodes(result: Result) -> Iterator[dict[str, Any]]:
             "lost": node.lost,
             "cpu_pct": node.cpu_pct,
             "clock_unsure_ms": node.clock_unsure_ms,
-            "verdict": f"{verdict}: {reasons}" if reasons else verdict,
+            "verdict": f"{node.told}: {reasons}" if reasons else node.told,
         }
 
 
