@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,12 @@ from typing import Any, Self
 
 import psutil
 
+N_NODES = 3
 NODE_PROCESS = "hybridpress.cluster.node.process"
 _PATIENCE_S = 30.0
+
+Start = Callable[..., subprocess.Popen[str]]
+"""Starts a run over all nodes with these arguments."""
 
 
 class Boxes:

@@ -4,53 +4,27 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.cluster.boxes import Boxes
+from tests.cluster.boxes import Boxes, Start
 from tests.support import command
-from tests.support.command import SCENARIOS
 from tests.support.nginx import Nginx
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.alone, pytest.mark.timeout(150)]
 
-HTTP_GET = SCENARIOS / "http_get.py"
 QPS = 600
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture(scope="module")
-def boxes() -> Iterator[Boxes]:
-    """Three nodes, for all tests of this module."""
-    with Boxes(3) as found:
-        yield found
 
 
 @pytest.fixture
-def start(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> Iterator[Start]:
-    """Starts a run of QPS over all nodes, which is over with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*args: str) -> subprocess.Popen[str]:
-        started.append(_run_of(boxes, nginx, tmp_path / "r.json", *args))
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
-
-
-def _run_of(boxes: Boxes, nginx: Nginx, json_file: Path, *args: str) -> subprocess.Popen[str]:
-    common = ["--host", nginx.url, "--cluster", boxes.address, "--qps", str(QPS), "--concurrent", "60"]
-    return command.start("run", HTTP_GET, *common, *args, "--json", json_file)
+def start(start: Start) -> Start:
+    """As that of all modules, at QPS."""
+    return partial(start, "--qps", str(QPS), "--concurrent", "60")
 
 
 def events_of(found: dict[str, Any], kind: str) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ from tests.support.nginx import Nginx
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(150)]
 
 HTTP_GET = SCENARIOS / "http_get.py"
-
-
-@pytest.fixture(scope="module")
-def boxes() -> Iterator[Boxes]:
-    """Three nodes, for all tests of this module."""
-    with Boxes(3) as found:
-        yield found
 
 
 def press(

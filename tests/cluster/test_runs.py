@@ -7,20 +7,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cluster.boxes import Boxes
+from tests.cluster.boxes import N_NODES, Boxes, Start
 from tests.support import command
 from tests.support.command import SCENARIOS
 from tests.support.nginx import Nginx
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(150)]
 
-N_NODES = 3
 NOTES = """
 from pathlib import Path
 from hybridpress import Press
@@ -56,14 +55,6 @@ class Prepared(Press):
         assert reply.status == 200
 """
 Press = Callable[..., command.Ran]
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture(scope="module")
-def boxes() -> Iterator[Boxes]:
-    """Three nodes, for all tests of this module."""
-    with Boxes(N_NODES) as found:
-        yield found
 
 
 @pytest.fixture
@@ -183,23 +174,6 @@ def test_cpu_work(press: Press, notes: Path) -> None:
     tier = ran.found["cpu_tier"]
     assert (tier["workers"], tier["verified"], tier["verify_failed"]) == (N_NODES, 100, 0)
     assert ran.found["iterations"]["completed"] == 100
-
-
-@pytest.fixture
-def start(boxes: Boxes, nginx: Nginx, tmp_path: Path) -> Iterator[Start]:
-    """Starts a run over all nodes, which is over with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*args: str) -> subprocess.Popen[str]:
-        common = ["--host", nginx.url, "--cluster", boxes.address, "--json", str(tmp_path / "r.json")]
-        started.append(command.start("run", SCENARIOS / "http_get.py", *common, *args))
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            print(*process.communicate())
 
 
 def control(process: subprocess.Popen[str], *words: str) -> str:

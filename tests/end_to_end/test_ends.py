@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import re
 import signal
 import subprocess
 import sys
@@ -36,16 +35,6 @@ def sleeper(tmp_path: Path) -> Path:
     return path
 
 
-def started(*args: str | Path) -> subprocess.Popen[str]:
-    """A run whose first second is over."""
-    process = command.start("run", *args)
-    assert process.stderr is not None
-    while line := process.stderr.readline():
-        if re.match(r" +1s ", line):
-            return process
-    raise AssertionError("the run ended before its first second was over")
-
-
 def processes_of(process: subprocess.Popen[str]) -> tuple[psutil.Process, list[psutil.Process]]:
     """The spawner and the workers of a run."""
     (spawner,) = psutil.Process(process.pid).children()
@@ -55,7 +44,7 @@ def processes_of(process: subprocess.Popen[str]) -> tuple[psutil.Process, list[p
 def test_interrupted_once(sleeper: Path, tmp_path: Path) -> None:
     """Ctrl-C once: nothing more is started, what is in flight is awaited, results are written, exit code 130."""
     json_file = tmp_path / "r.json"
-    process = started(sleeper, "--qps", "50", "--param", "sleep=0.5", "--concurrent", "50", "--json", json_file)
+    process = command.started(sleeper, "--qps", "50", "--param", "sleep=0.5", "--concurrent", "50", "--json", json_file)
     process.send_signal(signal.SIGINT)
     ran = command.finish(process, json_file)
     n = ran.found["iterations"]
@@ -70,7 +59,7 @@ def test_interrupted_once(sleeper: Path, tmp_path: Path) -> None:
 def test_terminated(sleeper: Path, tmp_path: Path) -> None:
     """SIGTERM drains and reports as Ctrl-C does."""
     json_file = tmp_path / "r.json"
-    process = started(sleeper, "--qps", "50", "--json", json_file)
+    process = command.started(sleeper, "--qps", "50", "--json", json_file)
     process.terminate()
     ran = command.finish(process, json_file)
     assert (ran.exit_code, ran.found["iterations"]["in_flight_at_end"]) == (130, 0)
@@ -112,7 +101,7 @@ def test_the_terminal_hangs_up(has_nohup: bool, sleeper: Path, tmp_path: Path) -
 def test_interrupted_twice(sleeper: Path, tmp_path: Path) -> None:
     """Ctrl-C twice ends at once, what is in flight is given up and counted; the results are written."""
     json_file = tmp_path / "r.json"
-    process = started(sleeper, "--qps", "50", "--param", "sleep=3600", "--json", json_file)
+    process = command.started(sleeper, "--qps", "50", "--param", "sleep=3600", "--json", json_file)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
@@ -148,7 +137,7 @@ def test_a_press_that_blocks_its_loop(tmp_path: Path) -> None:
 
 def test_the_parent_is_killed(sleeper: Path) -> None:
     """However the parent dies, its workers die with it."""
-    process = started(sleeper, "--qps", "50", "--processes", "2")
+    process = command.started(sleeper, "--qps", "50", "--processes", "2")
     spawner, workers = processes_of(process)
     assert len(workers) == 2
     process.kill()
@@ -160,7 +149,7 @@ def test_the_parent_is_killed(sleeper: Path) -> None:
 def test_a_worker_is_killed(sleeper: Path, tmp_path: Path) -> None:
     """The run goes on with the others; what the dead one had counted is kept, and the loss is told."""
     json_file = tmp_path / "r.json"
-    process = started(sleeper, "--qps", "1000", "--duration", "3s", "--processes", "2", "--json", json_file)
+    process = command.started(sleeper, "--qps", "1000", "--duration", "3s", "--processes", "2", "--json", json_file)
     _, workers = processes_of(process)
     os.kill(workers[0].pid, signal.SIGKILL)
     ran = command.finish(process, json_file)
@@ -175,7 +164,7 @@ def test_a_worker_is_killed(sleeper: Path, tmp_path: Path) -> None:
 def test_nobody_is_left(sleeper: Path, tmp_path: Path) -> None:
     """When all workers are gone, and who would fork others, the run is broken: exit code 1, with what was measured."""
     json_file = tmp_path / "r.json"
-    process = started(sleeper, "--qps", "100", "--duration", "20s", "--processes", "2", "--json", json_file)
+    process = command.started(sleeper, "--qps", "100", "--duration", "20s", "--processes", "2", "--json", json_file)
     spawner, _ = processes_of(process)
     spawner.kill()
     ran = command.finish(process, json_file, patience_s=10)
@@ -187,7 +176,7 @@ def test_nobody_is_left(sleeper: Path, tmp_path: Path) -> None:
 def test_the_only_worker_is_killed(sleeper: Path, tmp_path: Path) -> None:
     """A fresh one takes its place, and the run comes to its end: all that was due is started or dropped."""
     json_file = tmp_path / "r.json"
-    process = started(sleeper, "--qps", "100", "--duration", "4s", "--processes", "1", "--json", json_file)
+    process = command.started(sleeper, "--qps", "100", "--duration", "4s", "--processes", "1", "--json", json_file)
     _, [worker] = processes_of(process)
     worker.kill()
     ran = command.finish(process, json_file)

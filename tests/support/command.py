@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -44,6 +45,16 @@ def start(*args: str | Path, cwd: Path | None = None) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def started(*args: str | Path) -> subprocess.Popen[str]:
+    """`hybridpress run ARGS`, whose first second is over."""
+    process = start("run", *args)
+    assert process.stderr is not None
+    while line := process.stderr.readline():
+        if re.match(r" +1s ", line):
+            return process
+    raise AssertionError("the run ended before its first second was over")
 
 
 def finish(process: subprocess.Popen[str], json_file: Path | None = None, patience_s: float = _PATIENCE_S) -> Ran:
