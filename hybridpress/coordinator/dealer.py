@@ -38,6 +38,8 @@ class Dealer:
         self._balance = Balance([0] * len(workers))
         self._next_slot = config.concurrent
         self._held_since_ns: int | None = None
+        self.n_unclaimed = 0
+        """So many were given up when nobody was there any more to start them, or came too late to who was to."""
         self._asked: set[int] = set()
         """Who was told to give up what waits, and has not answered yet: a pipe that nobody reads must not fill."""
         self.start_ns = 0
@@ -150,15 +152,19 @@ class Dealer:
             orders = self._pace(self.course.set_weights(moves.weights, now_ns)) + orders
         return orders
 
-    def given_up(self, report: GivenUp) -> list[Tell]:
-        """What one worker gave up, others take over: those with room, by their slots; if nobody has any, itself."""
+    def given_up(self, report: GivenUp, *, is_over: bool = False) -> list[Tell]:
+        """What one worker gave up, others take over: those with room, by their slots; if nobody has any, itself. Where
+        the load *is_over* nobody does.
+        """
         self._asked.discard(report.worker)
-        if self.course is None or not report.dues_ns:
-            return []
-        pressing = self._pressing()
+        pressing = [] if is_over else self._pressing()
         return self._hand_out(
             report.dues_ns, [worker for worker in pressing if worker.totals.id != report.worker] or pressing
         )
+
+    def done(self, worker: Worker, n_taken_over: int) -> None:
+        """It was *worker*'s last word that so many of what was handed to it came in time."""
+        self.n_unclaimed += worker.n_handed - n_taken_over
 
     # changes while the run goes on
 
@@ -234,16 +240,20 @@ class Dealer:
 
     def _hand_out(self, dues_ns: tuple[int, ...], workers: list[Worker]) -> list[Tell]:
         """*workers* start also these: those of them with room, else all."""
-        if self.course is None or not dues_ns:
+        if self.course is None or not workers:
+            self.n_unclaimed += len(dues_ns)
+            return []
+        if not dues_ns:
             return []
         rate = self.course.rate_at(dues_ns[-1])
         able = [worker for worker in workers if self._balance.has_room(worker.totals.id, rate)] or workers
         dues = sorted(dues_ns)
-        return [
-            Tell(worker.totals.id, TakeOver(tuple(dues[k :: len(able)])))
-            for k, worker in enumerate(able)
-            if dues[k :: len(able)]
-        ]
+        orders = []
+        for k, worker in enumerate(able):
+            if handed := tuple(dues[k :: len(able)]):
+                worker.n_handed += len(handed)
+                orders.append(Tell(worker.totals.id, TakeOver(handed)))
+        return orders
 
     def _fair_leg(self, course: Course, now_ns: int) -> Leg:
         return course.set_weights(self._balance.fair(self._slots(), now_ns), now_ns)

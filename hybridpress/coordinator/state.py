@@ -171,7 +171,7 @@ class RunState(WorkerPlaces):
                 self.dealer.counted(report)
                 return []
             case GivenUp():
-                return [*self.dealer.given_up(report)]
+                return [*self.dealer.given_up(report, is_over=self.phase is not Phase.PRESSING)]
             case Resized():
                 self.dealer.resized(report)
                 if not report.failures:
@@ -184,6 +184,8 @@ class RunState(WorkerPlaces):
             case Done():
                 self.tally.done(worker, report)
                 self.is_out_of_words |= report.is_out_of_words
+                if not report.is_out_of_words:
+                    self.dealer.done(worker, report.n_taken_over)
                 return self._complete(now_ns) + self._drained(now_ns)
             case Broken():
                 self._complaints.append(report.text)
@@ -208,7 +210,7 @@ class RunState(WorkerPlaces):
         if self._is_deserted:
             if self.phase is Phase.PRESSING and self._awaited:
                 self._alone_until_ns = self._alone_until_ns or now_ns + int(self.config.start_timeout_s * NS_PER_S)
-                return actions + self._complete(now_ns)
+                return actions  # its second is complete when the fresh one has told of it, too
             return actions + self.deserted(now_ns)
         actions += self._begin_if_ready(now_ns) + self._complete(now_ns)
         return actions + (self._drained(now_ns) if self.phase is Phase.PRESSING else [])
@@ -433,12 +435,13 @@ class RunState(WorkerPlaces):
         self._is_cut |= self.is_out_of_words
         actions = self._complete(now_ns)
         course = self.dealer.course
-        is_whole = not self._is_cut and not self.is_interrupted
-        if course is not None and (self._has_lost or is_whole) and not self.is_out_of_words:
-            # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones', or
-            # was handed from one worker to another that was done by then.
+        if course is not None and not self.is_out_of_words:
             target_qps = self.dealer.target_qps(0)
-            self.tally.drop(course.n_due(self.end_ns) - self.total.started - self.total.dropped, target_qps)
+            self.tally.drop(self.dealer.n_unclaimed, target_qps)
+            if self._has_lost or not (self._is_cut or self.is_interrupted):
+                # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones',
+                # or the share of one that was done when it heard of it.
+                self.tally.drop(course.n_due(self.end_ns) - self.total.started - self.total.dropped, target_qps)
         if self.total.held:
             text = f"{format_count(self.total.held)} iterations were held back while catching up (--catch-up)"
             actions.append(self._happened(self.end_ns, "held_back", text))

@@ -23,6 +23,8 @@ class Worker:
     """How many there are, those that do not press now included."""
     limit: int | None = None
     """Unpaced: how many iterations it is to start; None: no limit."""
+    n_handed: int = 0
+    """So many that others gave up it was told to take over."""
     counts: Counts | None = None
     started: int = 0
     completed: int = 0

@@ -141,7 +141,8 @@ class Done:
     """The worker's last word: the rest of what it measured, with what was due and never started as `dropped`.
 
     *last_start_ns* and *last_end_ns* are 0 when nothing was started, or nothing ended. *is_out_of_words*: it ended
-    because there were no more words for it.
+    because there were no more words for it. *n_taken_over*: of what others gave up, so many came to it in time to be
+    started, or told as dropped.
     """
 
     worker: int
@@ -149,6 +150,7 @@ class Done:
     last_start_ns: int
     last_end_ns: int
     is_out_of_words: bool = False
+    n_taken_over: int = 0
 
 
 @dataclass(frozen=True, slots=True)

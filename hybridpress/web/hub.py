@@ -17,12 +17,15 @@ MOST_WAITING = 64
 
 
 class Viewer:
-    """Somebody who looks on. `drop` ends the connection at once, whatever it waits for."""
+    """Somebody who looks on. *drop* ends the connection at once, whatever it waits for; *is_gone* says whether it is
+    closed at the other end, which is not noticed while there is nothing to send.
+    """
 
-    def __init__(self, drop: Callable[[], None]) -> None:
+    def __init__(self, drop: Callable[[], None], is_gone: Callable[[], bool]) -> None:
         self._frames: list[bytes] = []
         self._has_news = asyncio.Event()
         self._drop = drop
+        self.is_gone = is_gone
         self.is_over = False
 
     def put(self, frame: bytes) -> bool:
@@ -62,18 +65,22 @@ class Hub:
         self._first: bytes | None = None
         self.n_dropped = 0
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._viewers) >= MOST_VIEWERS
+    def has_room(self) -> bool:
+        """Whether one more may join."""
+        if len(self._viewers) >= MOST_VIEWERS:
+            for viewer in [viewer for viewer in self._viewers if viewer.is_gone()]:
+                self._viewers.discard(viewer)
+                viewer.end(at_once=True)
+        return len(self._viewers) < MOST_VIEWERS
 
     def __len__(self) -> int:
         return len(self._viewers)
 
-    def join(self, drop: Callable[[], None]) -> Viewer:
+    def join(self, drop: Callable[[], None], is_gone: Callable[[], bool] = lambda: False) -> Viewer:
         """A viewer who gets the story so far, then every frame."""
         if self._first is None:
             self._first = b"".join(frame_of(event, data) for event, data in self._story())
-        viewer = Viewer(drop)
+        viewer = Viewer(drop, is_gone)
         viewer.put(self._first)
         self._viewers.add(viewer)
         return viewer

@@ -87,12 +87,15 @@ class Server:
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """All frames from now on, the story so far first."""
-        if self.hub.is_full:
+        if not self.hub.has_room():
             return refused(503, "too many look at this page already")
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         transport = request.transport
-        viewer = self.hub.join(lambda: transport.abort() if transport is not None else None)
+        viewer = self.hub.join(
+            lambda: transport.abort() if transport is not None else None,
+            lambda: transport is None or transport.is_closing(),
+        )
         try:
             while frames := await viewer.next(_ALIVE_EVERY_S) or (b"" if viewer.is_over else b":\n\n"):
                 await response.write(frames)

@@ -54,6 +54,8 @@ class Orders:
         self.until_ns: int | None = None
         self.drain_until_ns: int | None = None
         """When what is still in flight is given up; None until the order to stop."""
+        self.n_taken_over = 0
+        """So many that others gave up came here."""
 
     @property
     def must_stop(self) -> bool:
@@ -99,12 +101,13 @@ class Orders:
                 self.until_ns = until_ns
                 self._follow(self._open)
             case GiveUp(at_most):
-                self._send(GivenUp(self._worker, tuple(self._pacer.give_up(now_ns(), at_most))))
+                self._send(GivenUp(self._worker, tuple(self._pacer.give_up(self._due_until_ns(), at_most))))
             case Discard():
-                until_ns = now_ns()
+                until_ns = self._due_until_ns()
                 while dropped := self._pacer.give_up(until_ns, 1_000):
                     self.late.dropped += len(dropped)
             case TakeOver(dues_ns):
+                self.n_taken_over += len(dues_ns)
                 self._pacer.take_over(dues_ns)
                 self._look_again()
             case Resize():
@@ -113,6 +116,10 @@ class Orders:
                     self._adding = asyncio.get_running_loop().create_task(self._resize(order, slots, before))
             case Stop():
                 self.drain_until_ns = order.drain_until_ns
+
+    def _due_until_ns(self) -> int:
+        """What is due before it may be given up: nothing once it must stop, when the last word tells what was left."""
+        return 0 if self.must_stop else now_ns()
 
     async def close(self) -> None:
         """Wait for what was begun."""

@@ -202,6 +202,7 @@ class _Worker:
         self._orders = Orders(seat.worker, seat.config, channel.send, seat.worker - seat.first)
         self._slots: Slots | MixedSlots | None = None
         self._is_out_of_words = False
+        self._is_done = False
         self._heard = asyncio.Event()
 
     async def run(self) -> None:
@@ -248,9 +249,16 @@ class _Worker:
         if isinstance(slots, MixedSlots):
             slots.drop(n_unstarted, interval)
         watch.close()
-        last_start_ns = slots.last_start_ns()
+        self._is_done = True
         self._channel.send(
-            Done(seat.worker, interval, last_start_ns, recorder.last_end_ns, is_out_of_words=self._is_out_of_words)
+            Done(
+                seat.worker,
+                interval,
+                slots.last_start_ns(),
+                recorder.last_end_ns,
+                is_out_of_words=self._is_out_of_words,
+                n_taken_over=orders.n_taken_over,
+            )
         )
         await slots.stop(seat.config.timeout_s)
         await clients.close()
@@ -318,4 +326,6 @@ class _Worker:
         if order is None:
             # The coordinator is gone, however it went: there is nobody left to report to.
             os._exit(EXIT_BROKEN)
-        self._orders.obey(order)
+        # What was due was told with the last word: it is nobody's to give up or to take over any more.
+        if not self._is_done:
+            self._orders.obey(order)

@@ -51,6 +51,7 @@ class Worker:
         self.begun: Begin | None = None
         self.until_ns: int | None = None
         self.is_over = False
+        self.n_taken_over = 0
         self._interval = Interval(0)
         self._n_told = 0
 
@@ -67,6 +68,7 @@ class Worker:
             case GiveUp(at_most):
                 return [GivenUp(self.number, tuple(self.pacer.give_up(now_ns, at_most)))]
             case TakeOver(dues_ns):
+                self.n_taken_over += 0 if self.is_over else len(dues_ns)
                 self.pacer.take_over(dues_ns)
             case Stop():
                 return self._done(self.pacer.n_due(now_ns), now_ns)
@@ -100,7 +102,7 @@ class Worker:
         self.is_over = True
         self._interval.dropped += n_dropped
         last_ns = max(self.dues, default=0)
-        return [Done(self.number, self._interval, last_ns, last_ns)]
+        return [Done(self.number, self._interval, last_ns, last_ns, n_taken_over=self.n_taken_over)]
 
 
 class Bottle:

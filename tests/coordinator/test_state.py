@@ -94,9 +94,12 @@ class Run:
         report = Counts(worker, self.ns(at_s), started, completed, failed, started - completed - failed, 0)
         self.heard(replace(report, **more), at_s)
 
-    def done(self, worker: int, index: int, at_s: float, *, last_s: float | None = None, **counts: Any) -> list[Action]:
+    def done(
+        self, worker: int, index: int, at_s: float, *, last_s: float | None = None, n_taken_over: int = 0, **counts: Any
+    ) -> list[Action]:
         last_ns = self.ns(at_s if last_s is None else last_s)
-        return self.heard(Done(worker, Interval(index, **counts), last_ns, last_ns), at_s)
+        report = Done(worker, Interval(index, **counts), last_ns, last_ns, n_taken_over=n_taken_over)
+        return self.heard(report, at_s)
 
     def exited(self, worker: int, at_s: float, exit_code: int = 0) -> list[Action]:
         return self.note(self.state.exited(worker, exit_code, self.ns(at_s)))
@@ -473,7 +476,7 @@ def test_what_is_handed_to_a_worker_that_is_done() -> None:
     assert isinstance(tells(given_up)[1], TakeOver)
     run.done(1, 1, 1.1)
     assert tells(run.heard(GivenUp(0, (run.ns(0.95),)), 1.15)).keys() == {0}, "it gets back what nobody else can take"
-    run.done(0, 1, 1.2, started=10, completed=10)
+    run.done(0, 1, 1.2, started=10, completed=10, n_taken_over=1)
     run.end(1.3)
     assert run.outcome == (80, 80, 0, 0, 20)
     assert run.state.n_planned == 100
@@ -514,6 +517,7 @@ def test_what_a_lost_worker_ended_is_not_lost() -> None:
     run.measured(0, 0, started=3, completed=0, in_flight=3)
     run.counts(0, 1.4, started=3, completed=1, failed=1)
     run.exited(0, 1.5, exit_code=-9)
+    run.interrupted(1.6)
     assert run.outcome == (3, 1, 1, 1, 0)
     assert_lawful(run.state)
 
@@ -565,6 +569,27 @@ def test_the_only_worker_is_replaced() -> None:
     assert (run.phase(), run.state.broken, run.state.n_workers_lost) == (Phase.OVER, None, 1)
     assert run.state.total.started + run.state.total.dropped == 40
     assert run.state.workers[0].restarts == 1
+    assert_lawful(run.state)
+
+
+def test_the_only_worker_is_replaced_within_a_second() -> None:
+    """What the lost one and the fresh one counted in the same second is told as one second."""
+    run = Run(qps=10, duration="4s", processes=1)
+    run.begin()
+    run.measured(0, 0, started=10, completed=10)
+    run.counts(0, 1.3, started=13, completed=12)
+    run.exited(0, 1.4, exit_code=-9)
+    run.note(run.state.forked(0, 200, run.ns(1.45)))
+    orders = tells(run.ready(0, at_s=1.6))
+    assert orders[0].first_index == 1
+    n_left = len(take_all(pacer_of(run, 0, [orders[0].leg])))
+    run.measured(0, 1, started=3, completed=3)
+    run.done(0, 2, 4.0, started=n_left - 3, completed=n_left - 3)
+    run.end(4.1)
+    assert [second.started for second in run.state.seconds][:2] == [10, 6]
+    assert [second.at_s for second in run.state.seconds] == [0, 1, 2, 3][: len(run.state.seconds)]
+    assert [each.interval.index for each in run.actions if isinstance(each, Second)][:2] == [0, 1]
+    assert run.state.total.started + run.state.total.dropped == 40
     assert_lawful(run.state)
 
 
@@ -807,6 +832,7 @@ class Sim:
         self.known = (0, 0, 0)
         """What the coordinator can know: started, completed, failed."""
         self.next_index = 0
+        self.n_taken_over = 0
 
     @property
     def in_flight(self) -> int:
@@ -903,6 +929,7 @@ class AnyOrder(RuleBasedStateMachine):
                             self.act(self.state.heard(GivenUp(number, dues), self.now_ns))
                         case TakeOver():
                             assert sim.pacer is not None
+                            sim.n_taken_over += 0 if sim.is_done else len(order.dues_ns)
                             sim.pacer.take_over(order.dues_ns)
                         case _:
                             raise AssertionError(order)
@@ -1004,7 +1031,8 @@ class AnyOrder(RuleBasedStateMachine):
             interval.dropped = sim.n_due(min(ends))
         sim.is_done = True
         last_ns = self.now_ns if sim.started else 0
-        self.act(self.state.heard(Done(sim.number, interval, last_ns, last_ns), self.now_ns))
+        done = Done(sim.number, interval, last_ns, last_ns, n_taken_over=sim.n_taken_over)
+        self.act(self.state.heard(done, self.now_ns))
 
     @precondition(lambda self: any(sim.is_done and not sim.is_gone for sim in self.sims))
     @rule(number=of_workers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -27,13 +28,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stray_processes")]
 class Live:
     """A run under way, its socket, and where its stamps go."""
 
-    def __init__(self, tmp_path: Path, *args: str) -> None:
+    def __init__(self, tmp_path: Path, *args: str, scenario: Path = SCENARIO) -> None:
         self.socket = tmp_path / "control"
         self.json_file = tmp_path / "result.json"
         self.folder = tmp_path / "stamps"
         self.folder.mkdir()
         self.process: subprocess.Popen[str] = command.start(
-            "run", SCENARIO, "--param", f"folder={self.folder}", "--processes", "2", "--control", self.socket,
+            "run", scenario, "--param", f"folder={self.folder}", "--processes", "2", "--control", self.socket,
             "--json", self.json_file, *args,
         )  # fmt: skip
         self.wait_for(lambda status: status["phase"] == "pressing" and status["elapsed_s"] > 0)
@@ -103,6 +104,42 @@ def test_a_worker_that_is_stopped_holds_nobody_up(tmp_path: Path) -> None:
     assert n["started"] == n["completed"] == len(stamps.read(live.folder))
     assert n["lost"] == 0
     assert sum(event["kind"] == "control" for event in found["events"]) == 1_501
+
+
+def test_stopped_while_due_times_are_handed_over(tmp_path: Path) -> None:
+    """A worker is behind, and is asked for what waits, while the run is ended: what then is on its way to another, or
+    finds nobody, is told as dropped, though the plan of a run that is cut short says nothing of it.
+    """
+    scenario = tmp_path / "slow.py"
+    scenario.write_text(
+        "import asyncio\nfrom hybridpress import Press\n\n\nclass Slow(Press):\n    async def press(self):\n"
+        "        await asyncio.sleep(0.5 if self.worker else 0.001)\n"
+    )
+    for k in range(5):
+        (folder := tmp_path / f"{k}").mkdir()
+        live = Live(folder, "--qps", "1000", "--duration", "1h", "--concurrent", "10", scenario=scenario)
+        time.sleep(0.3 + 0.07 * k)
+        live.send("stop")
+        n, load_s = (found := live.finish())["iterations"], found["duration_s"]
+        print(n, load_s)
+        assert n["dropped"] > 0
+        # Each worker had its end when it heard of it.
+        assert abs(n["started"] + n["dropped"] - 1_000 * load_s) <= 20
+
+
+def test_the_coordinator_stands_still(tmp_path: Path) -> None:
+    """For some seconds it neither hears nor says anything. The workers keep the pace; nothing is lost or told twice."""
+    live = Live(tmp_path, "--qps", "1000", "--duration", "6s", "--concurrent", "10")
+    os.kill(live.process.pid, signal.SIGSTOP)
+    time.sleep(3.5)
+    os.kill(live.process.pid, signal.SIGCONT)
+    found = live.finish()
+    n = found["iterations"]
+    assert (n["planned"], n["started"] + n["dropped"], n["lost"]) == (6_000, 6_000, 0)
+    assert n["started"] == n["completed"] == len(stamps.read(live.folder))
+    assert sum(second["started"] for second in found["intervals"]) == n["started"]
+    assert [second["at_s"] for second in found["intervals"][:6]] == list(range(6))
+    assert n["dropped"] <= 100, "the workers needed nobody"
 
 
 @pytest.mark.parametrize("pace", [["--qps", "500"], []], ids=["paced", "unpaced"])

@@ -265,3 +265,15 @@ def test_viewers_are_bounded() -> None:
         assert await page.status("/events") == 503
 
     on_page(test)
+
+
+def test_viewers_who_left_take_no_place() -> None:
+    """Also where there was nothing to tell since, by which it would have been noticed."""
+
+    async def test(page: Page) -> None:
+        for _ in range(MOST_VIEWERS + 5):
+            assert await page.status("/events") == 200
+            await asyncio.sleep(0)
+        assert len(page.server.hub) <= MOST_VIEWERS
+
+    on_page(test)

@@ -51,6 +51,8 @@ class NodeDealer(Dealer):
         self._for_head: set[int] = set()
         """Whom the head's order to give up was passed on to, and who has not answered yet."""
         self._given_up: list[int] = []
+        self.n_taken_over = 0
+        """So many that other nodes gave up came here."""
 
     def begin_by(self, order: Begin) -> list[Tell]:
         """The load begins as the head says."""
@@ -145,4 +147,5 @@ class NodeDealer(Dealer):
 
     def take_over(self, dues_ns: tuple[int, ...]) -> list[Tell]:
         """What other nodes gave up is started here."""
+        self.n_taken_over += len(dues_ns)
         return self._hand_out(dues_ns, self._pressing())

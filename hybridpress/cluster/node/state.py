@@ -116,7 +116,7 @@ class NodeState(RunState):
             case Resize():
                 return [*deals.resize(order, now_ns)]
             case TakeOver(dues_ns):
-                return [*deals.take_over(dues_ns)]
+                return [] if self._said_done else [*deals.take_over(dues_ns)]
 
     def _begin_by(self, order: Begin) -> list[Action]:
         if self.phase is not Phase.STARTING:
@@ -226,7 +226,8 @@ class NodeState(RunState):
         last.in_flight = sum(worker.in_flight_left for worker in self.places if worker.is_done)
         last_start_ns = max(worker.last_start_ns for worker in self.places)
         last_end_ns = max(worker.last_end_ns for worker in self.places)
-        self._say(Done(self._node, last, last_start_ns, last_end_ns, self.is_out_of_words))
+        n_taken_over = self._deals.n_taken_over - self._deals.n_unclaimed
+        self._say(Done(self._node, last, last_start_ns, last_end_ns, self.is_out_of_words, n_taken_over))
 
     def _finish(self, now_ns: int) -> list[Action]:
         """Nobody is left. What was due and never started, of those that were lost, the head settles."""
