@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from hybridpress.errors import UsageError
 from hybridpress.load.words import Csv
 from hybridpress.machine import can_pin, why_not_ours
+from hybridpress.units import parse_duration_s
 
 _HOST_NAME = re.compile(r"[\w.%:~-]+")
 AUTO = -1
@@ -115,6 +116,12 @@ def parse_cpu_workers(value: Any) -> int:
     if isinstance(value, bool) or not 0 <= n_workers <= MAX_CPU_WORKERS:
         raise UsageError(f'must be a whole number from 0 to {MAX_CPU_WORKERS}, or "auto", got "{value}"')
     return n_workers
+
+
+def parse_cpu_timeout(value: Any) -> float:
+    if (timeout_s := parse_duration_s(value)) < 1:
+        raise UsageError(f'must be a second or more, got "{value}"')
+    return timeout_s
 
 
 def parse_page(value: Any) -> str | None:

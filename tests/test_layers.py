@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "mixed": "errors load press units",
         "scenario": "errors mixed press vocab",
         "parts": "config errors load mixed press scenario vocab",
-        "settings": "errors load machine",
+        "settings": "errors load machine units",
         "config": "errors machine settings units load metrics vocab",
         "ipc": "errors load metrics config",
         "worker": "errors clock hot machine units load metrics clients vocab press parts scenario config ipc",

@@ -193,7 +193,7 @@ class HeadState(RunState):
 
     def _told(self, node: Node, report: Told, now_ns: int) -> list[Action]:
         self._lost_there(node, report.n_lost, report.n_workers_lost)
-        self.n_cpu_workers_lost += max(report.n_cpu_workers_lost - node.n_cpu_workers_lost, 0)
+        self.fitness.n_cpu_workers_lost += max(report.n_cpu_workers_lost - node.n_cpu_workers_lost, 0)
         node.n_cpu_workers_lost = max(report.n_cpu_workers_lost, node.n_cpu_workers_lost)
         if self.phase is Phase.OVER:
             return []
@@ -232,6 +232,10 @@ class HeadState(RunState):
             n_lost -= node.n_lost
             node.n_lost += n_lost
         return n_lost
+
+    def _n_whole(self, now_ns: int) -> int | None:
+        """Nobody comes who could tell of a second that the nodes have told."""
+        return None
 
     def _replace(self, worker: Worker, now_ns: int) -> list[Action]:
         """Nobody takes its place."""

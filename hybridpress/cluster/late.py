@@ -32,8 +32,8 @@ class LateTally(Tally):
         else:
             Tally.note(self, worker, interval)
 
-    def complete(self) -> list[Interval]:
-        found = Tally.complete(self)
+    def complete(self, n_whole: int | None = None) -> list[Interval]:
+        found = Tally.complete(self, n_whole)
         if found:
             self._complete_below = found[-1].index + 1
         return found

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hybridpress.config.knob import Knob, knob
 from hybridpress.load.words import parse_words
-from hybridpress.settings import AUTO, parse_cpu_workers, parse_pin_cpus
+from hybridpress.settings import AUTO, parse_cpu_timeout, parse_cpu_workers, parse_pin_cpus
 from hybridpress.units import parse_count, parse_duration_s, parse_share
 
 
@@ -35,6 +35,16 @@ class SlotSettings:
             "Processes for prepare() and verify(); 0: they run inside the worker processes and hold up their loops.",
             "K|auto",
             "auto: by what prepare() costs and the QPS",
+        ),
+    )
+    cpu_timeout_s: float = knob(
+        30.0,
+        Knob(
+            "cpu_timeout",
+            parse_cpu_timeout,
+            "Longest time for one prepare() or verify(): a CPU worker that hangs is killed, and its work done again.",
+            "TIME",
+            "30s",
         ),
     )
     verify_sample: float = knob(

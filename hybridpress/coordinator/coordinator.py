@@ -131,8 +131,8 @@ class Coordinator:
     def deserted(self) -> None:
         self._act(self.state.deserted(now_ns()))
 
-    def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None:
-        self._act(self.state.cpu_worker_exited(number, pid, exit_code, now_ns()))
+    def cpu_worker_exited(self, number: int, pid: int, why: str) -> None:
+        self._act(self.state.cpu_worker_exited(number, pid, why, now_ns()))
 
     def complained(self, text: str) -> None:
         self.state.complain(text)

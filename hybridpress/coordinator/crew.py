@@ -31,7 +31,7 @@ class Hearer(Protocol):
     def deserted(self) -> None:
         """All of them are gone, and no other will come."""
 
-    def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None: ...
+    def cpu_worker_exited(self, number: int, pid: int, why: str) -> None: ...
 
     def complained(self, text: str) -> None:
         """Something is in the crew's way; if the run breaks, it is why."""
@@ -102,7 +102,7 @@ class Forkers:
         elif isinstance(news, Exited):
             self._worker_is_gone(news.worker, news.exit_code, hearer)
         elif isinstance(news, CpuWorkerExited):
-            hearer.cpu_worker_exited(news.number, news.pid, news.exit_code)
+            hearer.cpu_worker_exited(news.number, news.pid, news.why)
         elif isinstance(news, HybridpressError):
             hearer.complained(str(news))
         else:

@@ -21,6 +21,8 @@ EXHAUSTED_SHARE = 0.01
 """…and in at least this share of them."""
 MEMORY_SHARE = 0.9
 """Of the memory that there is: told when so much is in use."""
+MAX_CPU_LOSSES_TOLD = 10
+"""Events of CPU workers that died; the result counts all of them."""
 SET_NS = 100_000_000
 """A wall clock that moves by so much from one look to the next was set; what keeps it right moves it by far less."""
 
@@ -29,6 +31,7 @@ class Fitness:
     """Collects what is seen of one run."""
 
     def __init__(self, config: RunConfig) -> None:
+        self.n_cpu_workers_lost = 0
         self._config = config
         self._saturation = Saturation()
         self._n_counts = 0
@@ -51,6 +54,13 @@ class Fitness:
         self._last_index = max(self._last_index, index)
         if health.span_ns >= NS_PER_S // 2 and health.cpu_pct >= CPU_SATURATED_PCT:
             self._saturated.add(index)
+
+    def lost_cpu_worker(self, number: int, pid: int, why: str) -> str | None:
+        """CPU worker *number* is gone, and another has taken its place. What is to be told of it: of many, nothing."""
+        self.n_cpu_workers_lost += 1
+        if self.n_cpu_workers_lost > MAX_CPU_LOSSES_TOLD:
+            return None
+        return f"CPU worker {number} (process {pid}) died: {why}; another does its batches again"
 
     def second(self, interval: Interval, target_qps: float, dealer: Dealer, n_workers: int) -> str | None:
         """A whole second of a paced run is complete. What is to be told of the plan not being held, if anything is."""

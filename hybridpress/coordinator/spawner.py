@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import multiprocessing
 import os
 import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, reduction
@@ -23,13 +24,15 @@ from multiprocessing.context import ForkProcess
 from typing import Any, NamedTuple
 
 from hybridpress.clock import now_ns
+from hybridpress.coordinator.ending import how
+from hybridpress.coordinator.patience import LOOK_EVERY_S, Patience
 from hybridpress.errors import EXIT_BROKEN, HybridpressError, RunError
 from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
+from hybridpress.units import format_duration
 
 _PR_SET_PDEATHSIG = 1
 _FORK = multiprocessing.get_context("fork")
 _GRACE_S = 2.0
-_LOOK_EVERY_S = 0.5
 _ORPHANED_WITHIN_NS = 100_000_000
 _RESPAWN_GAP_S = 0.02
 """So long it waits before a CPU worker's place is taken: one that dies at once must not become a storm of forks."""
@@ -61,11 +64,11 @@ class Exited:
 
 @dataclass(frozen=True, slots=True)
 class CpuWorkerExited:
-    """A CPU worker is gone, and another has taken its place."""
+    """A CPU worker is gone, and another has taken its place. *why* says what ended it."""
 
     number: int
     pid: int
-    exit_code: int
+    why: str
 
 
 News = TableReady | Forked | Exited | CpuWorkerExited | HybridpressError
@@ -75,12 +78,16 @@ CpuWork = Callable[[int], None]
 
 
 class Prepared(NamedTuple):
-    """The length of the word table, what a worker's process is to do, and what that of a CPU worker is."""
+    """The length of the word table, what a worker's process is to do, and what that of a CPU worker is. *cpu_beats*
+    tell whether each CPU worker goes on; one that does not for *cpu_timeout_s* is killed.
+    """
 
     n_words: int
     work: Work
     n_cpu_workers: int = 0
     cpu_work: CpuWork | None = None
+    cpu_beats: Sequence[Callable[[], int]] = ()
+    cpu_timeout_s: float = math.inf
 
 
 Prepare = Callable[[], Prepared | tuple[int, Work]]
@@ -196,16 +203,15 @@ def _be_spawner(
     gc.collect()
     gc.freeze()
     workers: dict[int, ForkProcess] = {}
-    cpu_workers: dict[int, ForkProcess] = {}
+    cpu_workers = _CpuWorkers(ours, prepared)
     try:
         ours.send(TableReady(prepared.n_words, prepared.n_cpu_workers))
-        for number in range(prepared.n_cpu_workers):
-            cpu_workers[number] = _fork_cpu_worker(ours, number, prepared.cpu_work)
+        cpu_workers.fork()
         while True:
             # A worker's sentinel is heard at once, except where a process that the scenario forked holds it open: hence
             # the look at all of them now and then.
-            sentinels = [process.sentinel for process in (*workers.values(), *cpu_workers.values())]
-            ready = connection.wait([ours, *sentinels], _LOOK_EVERY_S)
+            sentinels = [process.sentinel for process in (*workers.values(), *cpu_workers.processes.values())]
+            ready = connection.wait([ours, *sentinels], LOOK_EVERY_S)
             if ours in ready:
                 number = ours.recv()
                 workers[number] = _fork_worker(ours, number, prepared.work)
@@ -214,19 +220,14 @@ def _be_spawner(
                     del workers[number]
                     ours.send(Exited(number, exit_code))
                     process.close()
-            for number, process in list(cpu_workers.items()):
-                if (exit_code := process.exitcode) is not None:
-                    assert process.pid is not None
-                    ours.send(CpuWorkerExited(number, process.pid, exit_code))
-                    process.close()
-                    time.sleep(_RESPAWN_GAP_S)
-                    cpu_workers[number] = _fork_cpu_worker(ours, number, prepared.cpu_work)
+            cpu_workers.look()
     except (EOFError, OSError):
         pass  # the coordinator closed the connection, or is gone; or a worker could not be had, and that was told
     finally:
-        for process in (*workers.values(), *cpu_workers.values()):
+        everybody = [*workers.values(), *cpu_workers.processes.values()]
+        for process in everybody:
             process.kill()
-        for process in (*workers.values(), *cpu_workers.values()):
+        for process in everybody:
             process.join()
         # The end of the connection may be seen before the signal: who is gone leaves both, who closed it is through.
         tidy()
@@ -242,13 +243,48 @@ def _is_gone(parent_pid: int) -> bool:
     return True
 
 
-def _fork_cpu_worker(ours: Connection, number: int, work: CpuWork | None) -> ForkProcess:
-    assert work is not None
-    process = _FORK.Process(target=_be_cpu_worker, args=(number, work, ours, os.getpid()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        process.start()
-    return process
+class _CpuWorkers:
+    """The CPU workers that *prepared* wants, as processes: each place is taken again when one ends, or hangs."""
+
+    def __init__(self, ours: Connection, prepared: Prepared) -> None:
+        self.processes: dict[int, ForkProcess] = {}
+        self._ours = ours
+        self._prepared = prepared
+        self._patience = Patience(prepared.cpu_beats, prepared.cpu_timeout_s)
+        self._hanging: set[int] = set()
+
+    def fork(self) -> None:
+        for number in range(self._prepared.n_cpu_workers):
+            self._fork(number)
+
+    def look(self) -> None:
+        """End those that hang, and take the places of those that ended."""
+        for number in self._patience.look(now_ns()):
+            self._hanging.add(number)
+            self.processes[number].kill()
+        for number, process in list(self.processes.items()):
+            if (exit_code := process.exitcode) is not None:
+                assert process.pid is not None
+                self._ours.send(CpuWorkerExited(number, process.pid, self._why(number, exit_code)))
+                process.close()
+                time.sleep(_RESPAWN_GAP_S)
+                self._fork(number)
+
+    def _why(self, number: int, exit_code: int) -> str:
+        if number not in self._hanging:
+            return how(exit_code)
+        return f"it hung for {format_duration(self._prepared.cpu_timeout_s)} (--cpu-timeout) and was killed"
+
+    def _fork(self, number: int) -> None:
+        work = self._prepared.cpu_work
+        assert work is not None
+        process = _FORK.Process(target=_be_cpu_worker, args=(number, work, self._ours, os.getpid()))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        self.processes[number] = process
+        self._hanging.discard(number)
+        self._patience.begin(number)
 
 
 def _be_cpu_worker(number: int, work: CpuWork, foreign: Connection, parent_pid: int) -> None:

@@ -13,7 +13,7 @@ from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.course import AHEAD_NS
 from hybridpress.coordinator.dealer import Dealer
-from hybridpress.coordinator.ending import OVERDUE_S, end_of_load_ns, end_of_words_ns, how, overdue_ns
+from hybridpress.coordinator.ending import OVERDUE_S, end_of_load_ns, end_of_words_ns, overdue_ns
 from hybridpress.coordinator.fitness import Fitness
 from hybridpress.coordinator.judge import Judge
 from hybridpress.coordinator.places import WorkerPlaces
@@ -29,8 +29,6 @@ from hybridpress.units import NS_PER_S, format_count, format_duration
 
 MAX_RESTARTS = 5
 """A worker that was lost so many times is not replaced again: its scenario kills it."""
-MAX_CPU_LOSSES_TOLD = 10
-"""Events of CPU workers that died; the result counts all of them."""
 
 
 class Phase(Enum):
@@ -59,7 +57,6 @@ class RunState(WorkerPlaces):
     """When nothing more was started; None as long as the plan alone says so."""
     events: list[EventResult] = field(default_factory=list)
     n_workers_lost: int = 0
-    n_cpu_workers_lost: int = 0
     is_interrupted: bool = False
     is_out_of_words: bool = False
     """Whether a worker ended because there were no more words for it."""
@@ -207,31 +204,28 @@ class RunState(WorkerPlaces):
             actions.append(self._happened(now_ns, self.loss, text))
         if not worker.is_done and not worker.is_dismissed:
             actions += self._replace(worker, now_ns)
-        if self._is_deserted:
-            if self.phase is Phase.PRESSING and self._awaited:
-                self._alone_until_ns = self._alone_until_ns or now_ns + int(self.config.start_timeout_s * NS_PER_S)
-                return actions  # its second is complete when the fresh one has told of it, too
+        is_deserted = self._is_deserted
+        if is_deserted and not (self.phase is Phase.PRESSING and self._awaited):
             return actions + self.deserted(now_ns)
         actions += self._begin_if_ready(now_ns) + self._complete(now_ns)
-        return actions + (self._drained(now_ns) if self.phase is Phase.PRESSING else [])
+        if self.phase is Phase.PRESSING and not is_deserted:
+            actions += self._drained(now_ns)
+        if self.phase is Phase.PRESSING and not any(worker.can_press for worker in self.places):
+            self._alone_until_ns = self._alone_until_ns or now_ns + int(self.config.start_timeout_s * NS_PER_S)
+        return actions
 
     def deserted(self, now_ns: int) -> list[Action]:
         """No worker is left, and none will come."""
         if self.phase is Phase.OVER or not self._is_deserted:
             return []
-        if not self.is_interrupted and not any(worker.is_done for worker in self.places):
-            self._break(self.all_gone)
-        return self._finish(now_ns)
+        return self._give_up(self.all_gone, now_ns)
 
-    def cpu_worker_exited(self, number: int, pid: int, exit_code: int, now_ns: int) -> list[Action]:
+    def cpu_worker_exited(self, number: int, pid: int, why: str, now_ns: int) -> list[Action]:
         """CPU worker *number* is gone, and another has taken its place."""
         if self.phase is Phase.OVER:
             return []
-        self.n_cpu_workers_lost += 1
-        if self.n_cpu_workers_lost > MAX_CPU_LOSSES_TOLD:
-            return []
-        text = f"CPU worker {number} (process {pid}) died: {how(exit_code)}; another does its batches again"
-        return [self._happened(now_ns, "cpu_worker_lost", text)]
+        told = self.fitness.lost_cpu_worker(number, pid, why)
+        return [] if told is None else [self._happened(now_ns, "cpu_worker_lost", told)]
 
     def interrupted(self, now_ns: int) -> list[Action]:
         """The user wants it to end: the first time drains, the second gives up what is in flight."""
@@ -259,8 +253,9 @@ class RunState(WorkerPlaces):
         if self.phase is Phase.PRESSING and (until_ns := self._alone_until_ns) is not None:
             if now_ns < until_ns:
                 return []
-            self._break("all worker processes died, and no fresh one was ready in time; see --start-timeout")
-            return self._finish(now_ns)
+            return self._give_up(
+                "all worker processes died, and no fresh one was ready in time; see --start-timeout", now_ns
+            )
         if self.phase is Phase.PRESSING:
             actions: list[Action] = [*self.dealer.look(now_ns)]
             deadline_ns = overdue_ns(self.dealer.until_ns, self.config.timeout_s, self._deadline_ns)
@@ -309,8 +304,10 @@ class RunState(WorkerPlaces):
             actions.append(self._not_started(report.worker, n_wanted - report.n_slots, report.failures, now_ns))
         if self.phase is Phase.PRESSING:
             if self._alone_until_ns is not None and not report.n_slots:
-                self._break("no slot could start in the worker that was to take the place of the last")
-                return actions + self._finish(now_ns)
+                if self._awaited or not all(place.is_ready or place.is_gone for place in self.places):
+                    return actions  # another is still to come
+                why = "no slot could start in the worker that was to take the place of the last"
+                return actions + self._give_up(why, now_ns)
             self._alone_until_ns = None
             return [*actions, *self.dealer.join(worker, now_ns)]
         return actions + self._begin_if_ready(now_ns)
@@ -351,7 +348,7 @@ class RunState(WorkerPlaces):
     def _complete(self, now_ns: int) -> list[Action]:
         """The merged seconds that nobody will add to any more, in order."""
         actions: list[Action] = []
-        for interval in self.tally.complete():
+        for interval in self.tally.complete(self._n_whole(now_ns)):
             self.total.extend(interval)
             is_inside = self._is_inside(interval.index)
             if interval.started or interval.completed or interval.failed or interval.dropped or is_inside:
@@ -370,6 +367,10 @@ class RunState(WorkerPlaces):
                 if is_inside and (why := self.judge.ending(elapsed_s)) is not None:
                     actions += [self._happened(now_ns, *why), *self.end_plan(now_ns)]
         return actions
+
+    def _n_whole(self, now_ns: int) -> int | None:
+        """How many seconds are over. Of one that is not, a fresh worker may still tell; None: none will come."""
+        return (now_ns - self.start_ns) // NS_PER_S if self.phase is Phase.PRESSING else None
 
     def _seek(self, seeker: Seeker, interval: Interval, now_ns: int) -> list[Action]:
         """The next step of a search, when one is done; its end, when it was the last."""
@@ -469,6 +470,12 @@ class RunState(WorkerPlaces):
     def _break(self, why: str) -> None:
         """The run broke: for this reason, and the first thing that a worker complained of."""
         self.broken = f"{why}: {self._complaints[0]}" if self._complaints else why
+
+    def _give_up(self, why: str, now_ns: int) -> list[Action]:
+        """Nobody is left to go on; the run broke by that, unless its user ended it or somebody came to the end."""
+        if not self.is_interrupted and not any(worker.is_done for worker in self.places):
+            self._break(why)
+        return self._finish(now_ns)
 
     def _stop(self, now_ns: int, drain_until_ns: int | None = None) -> list[Action]:
         self.phase = Phase.DRAINING

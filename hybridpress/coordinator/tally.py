@@ -50,6 +50,11 @@ class Worker:
         return self.is_pressing and not self.is_silent and not self.reports_no_more
 
     @property
+    def can_press(self) -> bool:
+        """Whether it has slots that press, or would if they were let."""
+        return self.is_pressing and not self.reports_no_more and self.n_made > 0
+
+    @property
     def reports_no_more(self) -> bool:
         return self.is_done or self.is_gone or self.is_dismissed
 
@@ -90,8 +95,8 @@ class Tally:
         worker.last_end_ns = max(worker.last_end_ns, report.last_end_ns)
         self.note(worker, report.interval)
 
-    def complete(self) -> list[Interval]:
-        """The merged seconds that nobody will add to any more, in order."""
+    def complete(self, n_whole: int | None = None) -> list[Interval]:
+        """The merged seconds that nobody will add to any more, in order, of the first *n_whole*; None: of all."""
         first = min(self._pending, default=None)
         awaited = self._awaited
         if first is None or (awaited is not None and awaited.is_awaited and awaited.next_index <= first):
@@ -99,7 +104,8 @@ class Tally:
         reporting = [worker for worker in reversed(self.workers) if worker.is_awaited]
         # Whoever is behind now is looked at first the next time: mostly that is enough.
         awaited = self._awaited = min(reporting, key=lambda worker: worker.next_index, default=None)
-        complete_below = None if awaited is None else awaited.next_index
+        bounds = [bound for bound in (n_whole, None if awaited is None else awaited.next_index) if bound is not None]
+        complete_below = min(bounds, default=None)
         found = []
         for index in sorted(self._pending):
             if complete_below is not None and index >= complete_below:

@@ -93,7 +93,7 @@ def facts_of(cast: Cast, n_words: int, state: RunState) -> RunFacts:
         most_started=state.seconds.most_started,
         workers=state.workers,
         conditions=replace(state.conditions(), cpu_tier=_cpu_tier(config, cast.shape, state)),
-        n_cpu_workers_lost=state.n_cpu_workers_lost,
+        n_cpu_workers_lost=state.fitness.n_cpu_workers_lost,
         events=state.events,
         thresholds=state.judge.thresholds(state.total, state.load_s),
         versions=_versions(),

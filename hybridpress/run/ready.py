@@ -104,7 +104,11 @@ def preparer(cast: Cast, share: float = 1.0) -> Callable[[], Prepared]:
         def be_worker(worker: int, channel: WorkerEnd) -> None:
             work(cast.seat(worker, doors), channel)
 
-        return Prepared(n_words, be_worker, n_cpu_workers, lambda number: be_cpu_worker(work_of_cpu, doors[number]))
+        def cpu_work(number: int) -> None:
+            be_cpu_worker(work_of_cpu, doors[number])
+
+        beats = [door.beat for door in doors]
+        return Prepared(n_words, be_worker, n_cpu_workers, cpu_work, beats, cast.config.cpu_timeout_s)
 
     return prepare
 

@@ -33,6 +33,8 @@ SCENARIO = """
             time.sleep(float(self.params.get("prepare_s", 0)))
             if word == int(self.params.get("bad", -1)):
                 raise ValueError("no such word")
+            while word == int(self.params.get("endless", -1)):
+                pass
             if word == int(self.params.get("deadly", -1)):
                 os._exit(7)
             return {"word": word, "prepared_in": os.getpid()}
@@ -164,19 +166,32 @@ def test_a_cpu_worker_is_killed(made: Path) -> None:
 
 
 def test_a_cpu_worker_that_hangs(made: Path) -> None:
-    """The run is over when it should be, and tells what had no words as dropped; nobody is left of it."""
-    args = ["--duration", "3s", "--qps", "200", "--processes", "1", "--cpu-workers", "1", "--timeout", "1s"]
-    process = command.started(made, *args, "--json", made.parent / "r.json")
+    """It is killed, another takes its place and does its batches, and so the run catches up with its plan."""
+    args = ["--duration", "6s", "--qps", "200", "--processes", "1", "--cpu-workers", "1", "--cpu-timeout", "1s"]
+    process = command.started(made, *args, *where("1"), "--json", made.parent / "r.json")
     (spawner,) = children_of(process.pid, 1)
     cpu_worker = children_of(spawner.pid, 2)[0]
     cpu_worker.suspend()
     ran = command.finish(process, made.parent / "r.json")
     assert ran.exit_code in (0, 3), ran.err
     n = ran.found["iterations"]
-    assert n["planned"] == n["started"] + n["dropped"] == 600
-    assert n["dropped"] > 100
-    assert ran.found["generator"]["verdict"] != "valid"
+    assert n["planned"] == n["started"] + n["dropped"] == 1_200
+    assert n["started"] == n["completed"] > 900
+    (event,) = (event for event in ran.found["events"] if event["kind"] == "cpu_worker_lost")
+    assert f"(process {cpu_worker.pid}) died: it hung for 1s (--cpu-timeout) and was killed" in event["text"]
     assert psutil.wait_procs([spawner, cpu_worker], timeout=10)[1] == []
+
+
+def test_a_word_over_which_they_hang(made: Path) -> None:
+    """Its prepare() does not come back: after some CPU workers it is given up, an error as any; all others are done."""
+    args = ["--iterations", "400", "--qps", "200", "--processes", "1", "--cpu-workers", "2", "--cpu-timeout", "1s"]
+    ran = press(made, *args, *where("2"), "--param", "endless=7", "--draw", "sequential", "--timeout", "5s")
+    n = ran.found["iterations"]
+    assert n["planned"] == n["started"] + n["dropped"] == 400
+    errors = {(error["kind"], error["message"]): error["count"] for error in ran.found["errors"]}
+    assert errors == {("PrepareError", "4 CPU workers died over it"): n["failed"]}
+    assert n["failed"] >= 1
+    assert n["completed"] >= 350
 
 
 def test_a_word_that_kills(made: Path) -> None:

@@ -42,7 +42,7 @@ class InLine:
 
     def __init__(self, tier: Tier, press: Press, words: list[Any]) -> None:
         self._tier = tier
-        self._bench = Bench(press, words)
+        self._bench = Bench(press, words, [0])
         self._out: list[Batch] = []
 
     def dispatch(self) -> None:

@@ -187,8 +187,8 @@ class Conductor:
     def exited(self, worker: int, exit_code: int) -> None:
         self._act(self._state.exited(worker - self._first, exit_code, now_ns()))
 
-    def cpu_worker_exited(self, number: int, pid: int, exit_code: int) -> None:
-        self._act(self._state.cpu_worker_exited(number, pid, exit_code, now_ns()))
+    def cpu_worker_exited(self, number: int, pid: int, why: str) -> None:
+        self._act(self._state.cpu_worker_exited(number, pid, why, now_ns()))
 
     def deserted(self) -> None:
         self._act(self._state.deserted(now_ns()))

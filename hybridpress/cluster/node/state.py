@@ -194,7 +194,7 @@ class NodeState(RunState):
         return []
 
     def _complete(self, now_ns: int) -> list[Action]:
-        found = self.tally.complete()
+        found = self.tally.complete(self._n_whole(now_ns))
         for interval in found:
             self.total.extend(interval)
             self._next_index = interval.index + 1
@@ -258,7 +258,7 @@ class NodeState(RunState):
         )
 
     def _happened(self, now_ns: int, kind: str, text: str) -> Happened:
-        told = Told(self._node, kind, text, self.n_lost, self.n_workers_lost, self.n_cpu_workers_lost)
+        told = Told(self._node, kind, text, self.n_lost, self.n_workers_lost, self.fitness.n_cpu_workers_lost)
         self._say(told)
         return super()._happened(now_ns, kind, text)
 

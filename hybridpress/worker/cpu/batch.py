@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import struct
 from array import array
+from collections.abc import MutableSequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -138,12 +139,15 @@ class Frames:
 
 
 class Bench:
-    """Where batches are worked on: the scenario, its words, and one side's errors that were described before."""
+    """Where batches are worked on: the scenario, its words, and one side's errors that were described before. The first
+    of *pulse* is set to the time after each word and each reply.
+    """
 
-    def __init__(self, press: Press, words: Table) -> None:
+    def __init__(self, press: Press, words: Table, pulse: MutableSequence[int] | memoryview[int]) -> None:
         self._prepare = press.prepare
         self._verify = press.verify
         self._words = words
+        self._pulse = pulse
         self._described: set[tuple[str, str]] = set()
 
     def answer(self, body: bytes) -> bytes:
@@ -155,7 +159,7 @@ class Bench:
 
     def prepare(self, ask: ToPrepare) -> Prepared:
         """prepare() of each word. What it raises stands in the place of what it made."""
-        prepare, words, clock = self._prepare, self._words, now_ns
+        prepare, words, clock, pulse = self._prepare, self._words, now_ns, self._pulse
         made: list[Any] = []
         durations_ns = array("q")
         begun = clock()
@@ -164,7 +168,7 @@ class Bench:
                 word = prepare(words[number])
             except BaseException as error:  # noqa: BLE001 (whatever it raises is data)
                 word = Unprepared(self._error(error, PREPARE_FAILED))
-            ended = clock()
+            pulse[0] = ended = clock()
             made.append(word)
             durations_ns.append(ended - begun)
             begun = ended
@@ -174,7 +178,7 @@ class Bench:
         """verify() of each reply."""
         found = Verified(ask.batch, array("q"))
         token = running_slot.set(found.notes)
-        verify, words, clock = self._verify, self._words, now_ns
+        verify, words, clock, pulse = self._verify, self._words, now_ns, self._pulse
         checked = found.notes.checked
         begun = clock()
         for number, reply, has_failed in ask.items:
@@ -187,7 +191,7 @@ class Bench:
             if has_raised or not all(ok for _, ok in checked[n_before:]):
                 found.n_failed += 1
                 found.n_newly_failed += not has_failed
-            ended = clock()
+            pulse[0] = ended = clock()
             found.durations_ns.append(ended - begun)
             begun = ended
         running_slot.reset(token)

@@ -7,6 +7,7 @@ have come again.
 
 from __future__ import annotations
 
+import mmap
 import os
 import selectors
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from hybridpress.clock import now_ns
 from hybridpress.press import Press
 from hybridpress.vocab.table import Table
 from hybridpress.worker.cpu.batch import Bench
@@ -27,10 +29,18 @@ _KIND = struct.Struct("!I")
 
 
 class Door:
-    """The way to one CPU worker. Made before both sides are forked; the process that forks them keeps it open."""
+    """The way to one CPU worker. Made before both sides are forked; the process that forks them keeps it open, and
+    sees by `beat` whether anybody is at work behind it.
+    """
 
     def __init__(self) -> None:
         self._outside, self._inside = socket.socketpair()
+        self.pulse = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("q")[:1]
+        """When the CPU worker did anything last, in ns; in memory that all share."""
+
+    def beat(self) -> int:
+        """Changes whenever the CPU worker does anything, and, as long as it does not hang, once a second."""
+        return self.pulse[0]
 
     def fileno(self) -> int:
         """Readable when somebody waits at the door."""
@@ -80,12 +90,13 @@ def be_cpu_worker(work: Sequence[tuple[Press, Table]], door: Door) -> None:
     with selectors.DefaultSelector() as selector:
         selector.register(door, selectors.EVENT_READ)
         while os.getppid() == parent_pid:
+            door.pulse[0] = now_ns()
             for key, _ in selector.select(_LOOK_EVERY_S):
                 if key.fileobj is door:
                     if (come := door.open()) is None:
                         return
                     connection, kind = come
-                    selector.register(connection, selectors.EVENT_READ, Bench(*work[kind]))
+                    selector.register(connection, selectors.EVENT_READ, Bench(*work[kind], door.pulse))
                 elif not _serve(key.fileobj, key.data):  # type: ignore[arg-type]  # all but the door are connections
                     selector.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]  # as above

@@ -52,7 +52,7 @@ class Fussy:
 
 
 def bench(*words: Any) -> Bench:
-    return Bench(Doubles(), words)
+    return Bench(Doubles(), words, [0])
 
 
 def asked(bench: Bench, ask: ToPrepare | ToVerify) -> Any:
@@ -121,7 +121,7 @@ def test_prepare_has_no_slot() -> None:
         def prepare(self, word: Any) -> Any:
             check(word, "there is a word")
 
-    answer = asked(Bench(Checks(), [1]), ToPrepare(1, array("q", [0])))
+    answer = asked(Bench(Checks(), [1], [0]), ToPrepare(1, array("q", [0])))
     assert "no slot runs here" in answer.words[0].error[1]
 
 
@@ -135,7 +135,7 @@ def test_steps_in_verify() -> None:
             with pytest.raises(ZeroDivisionError), step("divide"):
                 1 / 0  # noqa: B018
 
-    answer = asked(Bench(Steps(), []), ToVerify(1, [(NO_WORD, 1, False)] * 2))
+    answer = asked(Bench(Steps(), [], [0]), ToVerify(1, [(NO_WORD, 1, False)] * 2))
     assert {name: [kept[3] for kept in step.kept] for name, step in answer.notes.steps.items()} == {
         "decrypt": [False] * 2,
         "divide": [True] * 2,

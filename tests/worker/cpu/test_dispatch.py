@@ -48,7 +48,7 @@ class CpuWorker:
                 self._serve(connection)
 
     def _serve(self, connection: Connection) -> None:
-        bench = Bench(Plain(), range(100))
+        bench = Bench(Plain(), range(100), self._door.pulse)
         while True:
             try:
                 body = connection.recv_bytes()
