@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import select
 import statistics
 import time
 from collections.abc import Iterator
@@ -115,9 +116,13 @@ def heard(connection: Connection) -> Any:
 
 def report(channel: CoordinatorEnd, kind: type) -> Any:
     """The worker's next report of this kind."""
-    while not isinstance(found := channel.receive(), kind):
-        assert found is not None, "the worker is gone"
-    return found
+    while True:
+        assert select.select([channel], [], [], PATIENCE_S)[0], "nothing was heard"
+        reports = channel.receive()
+        assert reports is not None, "the worker is gone"
+        for found in reports:
+            if isinstance(found, kind):
+                return found
 
 
 def preparing(config: RunConfig) -> Any:

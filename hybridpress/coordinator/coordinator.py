@@ -128,6 +128,9 @@ class Coordinator:
     def exited(self, worker: int, exit_code: int) -> None:
         self._act(self.state.exited(worker, exit_code, now_ns()))
 
+    def stuck(self, worker: int) -> None:
+        self._act([self.state.stuck(worker, now_ns())])
+
     def deserted(self) -> None:
         self._act(self.state.deserted(now_ns()))
 

@@ -17,6 +17,9 @@ from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
 from hybridpress.ipc.messages import Order, Report
 
+MOST_UNSENT_BYTES = 2**20
+"""A worker for which more orders wait, some thousand, has not looked at them for long, and will not: it is ended."""
+
 
 class Hearer(Protocol):
     """Who is told what happens to a crew: plain calls, on the loop on which `Crew.open` was called."""
@@ -27,6 +30,9 @@ class Hearer(Protocol):
 
     def exited(self, worker: int, exit_code: int) -> None:
         """All that the worker said was heard before."""
+
+    def stuck(self, worker: int) -> None:
+        """It takes no orders, and is ended for that."""
 
     def deserted(self) -> None:
         """All of them are gone, and no other will come."""
@@ -65,8 +71,10 @@ class Forkers:
         self._channels: dict[int, CoordinatorEnd] = {}
         self._pids: dict[int, int] = {}
         self._deaf: set[int] = set()
+        self._hearer: Hearer | None = None
 
     def open(self, hearer: Hearer) -> None:
+        self._hearer = hearer
         asyncio.get_running_loop().add_reader(self._spawner.fileno(), self._spawner_has_news, hearer)
 
     def fork(self, worker: int) -> None:
@@ -74,8 +82,14 @@ class Forkers:
 
     def send(self, worker: int, order: Order) -> None:
         channel = self._channels[worker]
+        if channel.n_unsent_bytes > MOST_UNSENT_BYTES:
+            return  # it is being ended
         channel.send(order)
-        if channel.has_unsent() and worker not in self._deaf:
+        if channel.n_unsent_bytes > MOST_UNSENT_BYTES:
+            assert self._hearer is not None
+            self._hearer.stuck(worker)
+            self.kill(worker)
+        elif channel.n_unsent_bytes and worker not in self._deaf:
             asyncio.get_running_loop().add_writer(channel.orders_fileno(), self._send_rest, channel)
 
     def kill(self, worker: int) -> None:
@@ -113,15 +127,16 @@ class Forkers:
             hearer.deserted()
 
     def _worker_reports(self, worker: int, hearer: Hearer) -> None:
-        report = self._channels[worker].receive()
-        if report is None:
+        reports = self._channels[worker].receive()
+        if reports is None:
             self._stop_listening(worker)
             return
-        hearer.heard(report)
+        for report in reports:
+            hearer.heard(report)
 
     def _send_rest(self, channel: CoordinatorEnd) -> None:
         channel.flush()
-        if not channel.has_unsent():
+        if not channel.n_unsent_bytes:
             asyncio.get_running_loop().remove_writer(channel.orders_fileno())
 
     def _worker_is_gone(self, worker: int, exit_code: int, hearer: Hearer) -> None:

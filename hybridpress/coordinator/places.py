@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from hybridpress.config import RunConfig
@@ -36,6 +37,12 @@ class WorkerPlaces:
     def name_of(self, number: int) -> str:
         """Who is in place *number*, for a text."""
         return f"worker {number}"
+
+    def told_failures(self, number: int, n_failed: int, failures: Sequence[str]) -> str:
+        """That so many slots of who is in place *number* could not start, and the first reasons."""
+        first_lines = "; ".join(failure.partition("\n")[0] for failure in failures[:3])
+        n_all = max(self.slots_wanted(number), n_failed)
+        return f"start() failed in {n_failed} of {n_all} slots of {self.name_of(number)}: {first_lines}"
 
     def told_end(self, number: int, exit_code: int) -> str:
         """That who is in place *number* is gone before its time."""

@@ -201,9 +201,7 @@ class RunState(WorkerPlaces):
             text = self.told_end(number, exit_code)
             if n_lost:
                 text += f"; {n_lost} iterations in flight are lost"
-            actions.append(self._happened(now_ns, self.loss, text))
-        if not worker.is_done and not worker.is_dismissed:
-            actions += self._replace(worker, now_ns)
+            actions += [self._happened(now_ns, self.loss, text), *self._replace(worker, now_ns)]
         is_deserted = self._is_deserted
         if is_deserted and not (self.phase is Phase.PRESSING and self._awaited):
             return actions + self.deserted(now_ns)
@@ -288,6 +286,10 @@ class RunState(WorkerPlaces):
         self.dealer.end(now_ns)
         return self._stop(now_ns)
 
+    def stuck(self, number: int, now_ns: int) -> Action:
+        """Who is in place *number* takes no orders, and is ended."""
+        return self._happened(now_ns, "worker_stuck", f"{self.name_of(number)} takes no orders any more and is killed")
+
     def note(self, now_ns: int, kind: str, text: str) -> Action:
         """Something happened that is to be in the result."""
         return self._happened(now_ns, kind, text)
@@ -313,10 +315,7 @@ class RunState(WorkerPlaces):
         return actions + self._begin_if_ready(now_ns)
 
     def _not_started(self, number: int, n_failed: int, failures: tuple[str, ...], now_ns: int) -> Happened:
-        first_lines = "; ".join(failure.partition("\n")[0] for failure in failures[:3])
-        n_all = max(self.slots_wanted(number), n_failed)
-        text = f"start() failed in {n_failed} of {n_all} slots of {self.name_of(number)}: "
-        return self._happened(now_ns, "start_failed", text + first_lines)
+        return self._happened(now_ns, "start_failed", self.told_failures(number, n_failed, failures))
 
     def _begin_if_ready(self, now_ns: int) -> list[Action]:
         alive = [worker for worker in self.places if not worker.is_gone]

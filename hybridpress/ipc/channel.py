@@ -18,7 +18,8 @@ from typing import cast
 from hybridpress.ipc.messages import Order, Report
 
 _LENGTH = struct.Struct("!i")
-"""How a Connection begins a message."""
+"""How a Connection begins a message of less than 2 GiB."""
+_READ_BYTES = 64 * 1024
 
 
 class WorkerEnd:
@@ -56,17 +57,21 @@ class WorkerEnd:
 
 
 class CoordinatorEnd:
-    """The coordinator's side. It waits for no worker: one that is stopped takes no orders until it goes on."""
+    """The coordinator's side. It waits for no worker: one that is stopped takes no orders until it goes on, and may
+    have said half of what it had to say.
+    """
 
     def __init__(self, reports: Connection[Report, Report], orders: Connection[Order, Order]) -> None:
         self._reports = reports
         self._orders = orders
         self._unsent = bytearray()
+        self._unheard = bytearray()
 
     @classmethod
     def from_fds(cls, reports_fd: int, orders_fd: int) -> CoordinatorEnd:
         """From two file descriptors, which now belong to it."""
         os.set_blocking(orders_fd, False)
+        os.set_blocking(reports_fd, False)
         return cls(Connection(reports_fd, writable=False), Connection(orders_fd, readable=False))
 
     def send(self, order: Order) -> bool:
@@ -88,9 +93,10 @@ class CoordinatorEnd:
             return False
         return True
 
-    def has_unsent(self) -> bool:
-        """Whether there are orders for which the pipe had no room."""
-        return bool(self._unsent)
+    @property
+    def n_unsent_bytes(self) -> int:
+        """The size of the orders for which the pipe had no room."""
+        return len(self._unsent)
 
     def orders_fileno(self) -> int:
         """Writable when there is room for orders, or when the worker is gone."""
@@ -104,12 +110,28 @@ class CoordinatorEnd:
         """Whether a report, or the end of the stream, can be received at once."""
         return self._reports.poll()
 
-    def receive(self) -> Report | None:
-        """The next report; None when the worker is gone."""
+    def receive(self) -> list[Report] | None:
+        """The reports that have come, perhaps none; None when the worker is gone."""
         try:
-            return self._reports.recv()
-        except (EOFError, OSError):
+            data = os.read(self.fileno(), _READ_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
             return None
+        if not data:
+            return None
+        heard = self._unheard
+        heard += data
+        reports, at = [], 0
+        while len(heard) - at >= _LENGTH.size:
+            end = at + _LENGTH.size + _LENGTH.unpack_from(heard, at)[0]
+            if end > len(heard):
+                break
+            with memoryview(heard)[at + _LENGTH.size : end] as message:
+                reports.append(ForkingPickler.loads(message))
+            at = end
+        del heard[:at]
+        return reports
 
     def close(self) -> None:
         self._reports.close()

@@ -30,7 +30,7 @@ from hybridpress.coordinator.spawner import (
 )
 from hybridpress.errors import EXIT_BROKEN, RunError, ScenarioError, UsageError
 from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd
-from hybridpress.ipc.messages import Ready, Stop
+from hybridpress.ipc.messages import Ready, Report, Stop
 
 PATIENCE_S = 20
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word for a parent's death is Linux's")
@@ -48,9 +48,19 @@ class Worker:
     pid: int
     channel: CoordinatorEnd
 
+    def says_no_more(self) -> bool:
+        """Whether its channel comes to its end, with nothing before it."""
+        while (found := self.channel.receive()) == []:
+            assert select.select([self.channel], [], [], PATIENCE_S)[0], "its channel is open"
+        return found is None
+
     def hear(self) -> Ready:
-        assert select.select([self.channel], [], [], PATIENCE_S)[0], "the worker says nothing"
-        report = self.channel.receive()
+        found: list[Report] | None = []
+        while found == []:
+            assert select.select([self.channel], [], [], PATIENCE_S)[0], "the worker says nothing"
+            found = self.channel.receive()
+        assert found is not None
+        (report,) = found
         assert isinstance(report, Ready)
         return report
 
@@ -136,7 +146,7 @@ def test_a_worker_from_its_fork_to_its_end(spawned: Spawned) -> None:
         worker.channel.send(Stop(5))
         assert worker.hear().n_slots == 5
         worker.channel.send(Stop(0))
-        assert worker.channel.receive() is None
+        assert worker.says_no_more()
         assert news(spawner) == Exited(3, 0)
 
 
@@ -190,7 +200,7 @@ def test_how_a_worker_ends(spawned: Spawned, work: Work, exit_code: int) -> None
     worker = fork(spawner, 0)
     with closing(worker.channel):
         assert news(spawner) == Exited(0, exit_code)
-        assert worker.channel.receive() is None
+        assert worker.says_no_more()
 
 
 @pytest.mark.slow
@@ -231,7 +241,7 @@ def test_nobody_else_holds_a_workers_channel(spawned: Spawned) -> None:
         worker.hear()
     os.kill(workers[1].pid, signal.SIGKILL)
     assert news(spawner) == Exited(1, -signal.SIGKILL)
-    assert workers[1].channel.receive() is None
+    assert workers[1].says_no_more()
     for number in (0, 2):
         workers[number].channel.close()
         assert news(spawner) == Exited(number, 0)
@@ -306,7 +316,7 @@ def test_the_spawner_is_killed(spawned: Spawned) -> None:
     os.kill(pid, signal.SIGKILL)
     assert news(spawner) is None
     assert wait_until_gone(worker.pid)
-    assert worker.channel.receive() is None
+    assert worker.says_no_more()
     worker.channel.close()
 
 

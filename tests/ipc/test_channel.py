@@ -9,8 +9,10 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkProcess
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
+import psutil
 import pytest
 
 from hybridpress.ipc.channel import CoordinatorEnd, WorkerEnd, open_channel
@@ -54,11 +56,18 @@ def worker(work: Callable[[WorkerEnd], None]) -> Iterator[tuple[CoordinatorEnd, 
         process.close()
 
 
+def next_of(end: CoordinatorEnd) -> list[Report] | None:
+    """The next reports, as soon as there are any; None: the end."""
+    while (found := end.receive()) == []:
+        assert select.select([end], [], [], PATIENCE_S)[0]
+    return found
+
+
 def hear_all(end: CoordinatorEnd) -> list[Report]:
     """Everything up to the end of the stream."""
-    found = []
-    while (report := end.receive()) is not None:
-        found.append(report)
+    found: list[Report] = []
+    while (reports := next_of(end)) is not None:
+        found += reports
     return found
 
 
@@ -127,14 +136,42 @@ def test_a_worker_that_is_stopped() -> None:
         os.kill(process.pid, signal.SIGSTOP)
         for number in range(n):
             assert end.send(Stop(number))
-        assert end.has_unsent()
+        assert end.n_unsent_bytes
         os.kill(process.pid, signal.SIGCONT)
-        while end.has_unsent():
+        while end.n_unsent_bytes:
             assert select.select([], [end.orders_fileno()], [], PATIENCE_S)[1]
             assert end.flush()
         (report,) = hear_all(end)
     assert isinstance(report, Ready)
     assert report.failures == tuple(str(Stop(number)) for number in range(n))
+
+
+def test_stopped_within_a_report() -> None:
+    """Nobody waits for the rest of it; it is heard when it has come, with what follows."""
+
+    def work(end: WorkerEnd) -> None:
+        writer = end._reports._writer  # type: ignore[attr-defined]
+        message = ForkingPickler.dumps(counts(1))
+        data = len(message).to_bytes(4, "big") + message
+        for k in range(len(data)):
+            os.write(writer.fileno(), data[k : k + 1])
+            if k % 20 == 3:
+                os.kill(os.getpid(), signal.SIGSTOP)
+        end.send(counts(2))
+        end.close()
+
+    found: list[Report] = []
+    n_stops = 0
+    with worker(work) as (end, process):
+        assert process.pid is not None
+        while (reports := end.receive()) is not None:
+            found += reports
+            if psutil.Process(process.pid).status() == psutil.STATUS_STOPPED:
+                n_stops += 1
+                assert found == []
+                os.kill(process.pid, signal.SIGCONT)
+    assert found == [counts(1), counts(2)]
+    assert n_stops > 3
 
 
 @pytest.mark.parametrize(
@@ -149,11 +186,11 @@ def test_a_worker_that_is_gone(end_it: Callable[[], None]) -> None:
         end_it()
 
     with worker(work) as (end, process):
-        assert end.receive() == counts(1)
+        assert next_of(end) == [counts(1)]
         assert end.send(Stop(0))
         process.join(PATIENCE_S)
         assert hear_all(end) == []
-        assert end.receive() is None
+        assert next_of(end) is None
         assert not end.send(Stop(1))
 
 
@@ -168,9 +205,9 @@ def test_killed_within_a_report() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     with worker(work) as (end, _):
-        assert end.receive() == counts(1)
+        assert next_of(end) == [counts(1)]
         assert end.send(Stop(0))
-        assert end.receive() is None
+        assert next_of(end) is None
 
 
 def test_readable_when_something_waits() -> None:
@@ -188,10 +225,10 @@ def test_readable_when_something_waits() -> None:
         assert not select.select([end], [], [], 0)[0]
         end.send(Stop(0))
         assert select.select([end], [], [], PATIENCE_S)[0]
-        assert end.receive() == counts(1)
+        assert next_of(end) == [counts(1)]
         end._orders.close()
         assert select.select([end], [], [], PATIENCE_S)[0]
-        assert end.receive() is None
+        assert next_of(end) is None
         process.join(PATIENCE_S)
         assert process.exitcode == 7
 
@@ -204,7 +241,7 @@ def test_a_closed_end() -> None:
     orders.close()
     end.send(Done(0, Interval(0), 0, 0))
     end.close()
-    assert ours.receive() == Done(0, Interval(0), 0, 0)
+    assert next_of(ours) == [Done(0, Interval(0), 0, 0)]
     assert end.receive() is None
     assert not ours.send(Stop(0))
     end._reports._writer.close()  # type: ignore[attr-defined]

@@ -190,6 +190,9 @@ class Conductor:
     def cpu_worker_exited(self, number: int, pid: int, why: str) -> None:
         self._act(self._state.cpu_worker_exited(number, pid, why, now_ns()))
 
+    def stuck(self, worker: int) -> None:
+        self._act([self._state.stuck(worker - self._first, now_ns())])
+
     def deserted(self) -> None:
         self._act(self._state.deserted(now_ns()))
 
