@@ -13,8 +13,9 @@ from hybridpress.cluster.late import LateTally
 from hybridpress.cluster.messages import Closing, Hello, Told
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Kill
+from hybridpress.coordinator.phase import Phase
 from hybridpress.coordinator.seeker import Seeker
-from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.coordinator.state import RunState
 from hybridpress.coordinator.tally import Worker
 from hybridpress.ipc.messages import Counts, Measured, Report
 from hybridpress.metrics.result import NodeResult, ReasonResult

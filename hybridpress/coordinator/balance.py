@@ -48,6 +48,8 @@ class _Member:
 
     n_slots: int
     share: float
+    since_ns: int = 0
+    """Since when it could have reported; 0: it is not there."""
     seen: deque[Counts] = field(default_factory=lambda: deque(maxlen=8))
     behind_since_ns: int | None = None
     patience_ns: int = WAY_BACK_NS
@@ -62,8 +64,10 @@ class _Member:
         return self.seen[-1].backlog if self.seen else 0
 
     def silence_ns(self, now_ns: int) -> int:
-        """How long it has not reported, once it has at all."""
-        return now_ns - self.seen[-1].at_ns if self.seen and self.n_slots else 0
+        """How long it has not reported."""
+        if not self.n_slots:
+            return 0
+        return now_ns - (self.seen[-1].at_ns if self.seen else self.since_ns)
 
     def _window(self) -> tuple[Counts, Counts] | None:
         if len(self.seen) < 2:
@@ -110,12 +114,15 @@ class Balance:
         for member, n in zip(self._members, n_slots, strict=True):
             member.n_slots, member.share = n, n / whole if whole else 0.0
             member.behind_since_ns, member.level_since_ns = None, now_ns
+            member.since_ns = member.since_ns or now_ns
         self._calm_until_ns = now_ns + CALM_NS
         return tuple(n_slots)
 
     def is_new(self, worker: int) -> None:
         """Another process is in the worker's place: its counts begin anew."""
-        self._members[worker].seen.clear()
+        member = self._members[worker]
+        member.seen.clear()
+        member.since_ns = 0
 
     def counted(self, counts: Counts, rate_per_s: float) -> None:
         """A worker reported, while the plan's rate is *rate_per_s*."""

@@ -13,7 +13,8 @@ from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Ki
 from hybridpress.coordinator.crew import Crew
 from hybridpress.coordinator.helm import Helm
 from hybridpress.coordinator.keys import Typing
-from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.coordinator.phase import Phase
+from hybridpress.coordinator.state import RunState
 from hybridpress.errors import HybridpressError
 from hybridpress.ipc.messages import Report
 from hybridpress.machine import BoxWatch

@@ -17,8 +17,8 @@ from hybridpress.errors import HybridpressError
 from hybridpress.ipc.channel import CoordinatorEnd
 from hybridpress.ipc.messages import Order, Report
 
-MOST_UNSENT_BYTES = 2**20
-"""A worker for which more orders wait, some thousand, has not looked at them for long, and will not: it is ended."""
+MOST_UNSENT_BYTES = 8 * 2**20
+"""A worker for which more orders wait, some ten thousand, has not looked at them for long and will not: it is ended."""
 
 
 class Hearer(Protocol):

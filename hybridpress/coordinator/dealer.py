@@ -11,6 +11,7 @@ from hybridpress.ipc.messages import (
     Begin,
     Counts,
     Discard,
+    Done,
     GivenUp,
     GiveUp,
     GoOn,
@@ -40,6 +41,8 @@ class Dealer:
         self._held_since_ns: int | None = None
         self.n_unclaimed = 0
         """So many were given up when nobody was there any more to start them, or came too late to who was to."""
+        self.n_beyond = 0
+        """So many more were started than planned, by workers that heard too late that others had their share."""
         self._asked: set[int] = set()
         """Who was told to give up what waits, and has not answered yet: a pipe that nobody reads must not fill."""
         self.start_ns = 0
@@ -74,6 +77,15 @@ class Dealer:
     def target_qps(self, index: int) -> float | None:
         """The rate that was asked for in second number *index*; None: unpaced."""
         return None if self.course is None else self.course.target_qps(index)
+
+    def n_planned(self) -> int | None:
+        """How many iterations the plan holds, with those beyond it; None: nobody knows, or nothing is planned."""
+        n_planned = None if self.course is None else self.course.n_planned()
+        return None if n_planned is None else n_planned + self.n_beyond
+
+    def n_left_over(self, end_ns: int, n_told: int) -> int:
+        """How many were due before *end_ns* of which nobody told, where *n_told* were started or dropped."""
+        return 0 if self.course is None else self.course.n_due(end_ns) + self.n_beyond - n_told
 
     # begin and end
 
@@ -162,9 +174,11 @@ class Dealer:
             report.dues_ns, [worker for worker in pressing if worker.totals.id != report.worker] or pressing
         )
 
-    def done(self, worker: Worker, n_taken_over: int) -> None:
-        """It was *worker*'s last word that so many of what was handed to it came in time."""
-        self.n_unclaimed += worker.n_handed - n_taken_over
+    def done(self, worker: Worker, report: Done) -> None:
+        """*worker*'s last word: what was handed to it and came too late is nobody's any more."""
+        self.n_beyond += report.n_beyond
+        if not report.is_out_of_words:
+            self.n_unclaimed += worker.n_handed - report.n_taken_over
 
     # changes while the run goes on
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hybridpress.coordinator.actions import Action
 from hybridpress.coordinator.course import AHEAD_NS
-from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.coordinator.phase import Phase
+from hybridpress.coordinator.state import RunState
 from hybridpress.errors import UsageError
 from hybridpress.metrics.interval import Interval
 from hybridpress.metrics.news import Moment, Status

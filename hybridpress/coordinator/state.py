@@ -7,7 +7,6 @@ Here is how a run comes and goes: its phases, its workers, what its user wants o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, auto
 
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
@@ -16,6 +15,7 @@ from hybridpress.coordinator.dealer import Dealer
 from hybridpress.coordinator.ending import OVERDUE_S, end_of_load_ns, end_of_words_ns, overdue_ns
 from hybridpress.coordinator.fitness import Fitness
 from hybridpress.coordinator.judge import Judge
+from hybridpress.coordinator.phase import Phase
 from hybridpress.coordinator.places import WorkerPlaces
 from hybridpress.coordinator.seeker import Seeker
 from hybridpress.coordinator.tally import Tally, Worker
@@ -29,13 +29,6 @@ from hybridpress.units import NS_PER_S, format_count, format_duration
 
 MAX_RESTARTS = 5
 """A worker that was lost so many times is not replaced again: its scenario kills it."""
-
-
-class Phase(Enum):
-    STARTING = auto()
-    PRESSING = auto()
-    DRAINING = auto()
-    OVER = auto()
 
 
 @dataclass(slots=True)
@@ -119,7 +112,7 @@ class RunState(WorkerPlaces):
         if self._is_cut:
             # Where the plan was cut each worker had its own last iteration.
             return None if course is None else self.total.started + self.total.dropped
-        return self.config.n_planned if course is None else course.n_planned()
+        return self.config.n_planned if course is None else self.dealer.n_planned()
 
     @property
     def target_qps(self) -> float | None:
@@ -181,8 +174,7 @@ class RunState(WorkerPlaces):
             case Done():
                 self.tally.done(worker, report)
                 self.is_out_of_words |= report.is_out_of_words
-                if not report.is_out_of_words:
-                    self.dealer.done(worker, report.n_taken_over)
+                self.dealer.done(worker, report)
                 return self._complete(now_ns) + self._drained(now_ns)
             case Broken():
                 self._complaints.append(report.text)
@@ -434,14 +426,18 @@ class RunState(WorkerPlaces):
         self.phase = Phase.OVER
         self._is_cut |= self.is_out_of_words
         actions = self._complete(now_ns)
-        course = self.dealer.course
-        if course is not None and not self.is_out_of_words:
+        if not self.is_out_of_words:
             target_qps = self.dealer.target_qps(0)
             self.tally.drop(self.dealer.n_unclaimed, target_qps)
             if self._has_lost or not (self._is_cut or self.is_interrupted):
                 # Whoever lives tells to the last one what it started and what it dropped: the rest is the lost ones',
                 # or the share of one that was done when it heard of it.
-                self.tally.drop(course.n_due(self.end_ns) - self.total.started - self.total.dropped, target_qps)
+                n_told = self.total.started + self.total.dropped
+                self.tally.drop(self.dealer.n_left_over(self.end_ns, n_told), target_qps)
+        if self.dealer.n_beyond:
+            n_beyond = format_count(self.dealer.n_beyond)
+            text = f"{n_beyond} iterations were started beyond the plan: a worker that stood still had not heard of it"
+            actions.append(self._happened(self.end_ns, "beyond_the_plan", text))
         if self.total.held:
             text = f"{format_count(self.total.held)} iterations were held back while catching up (--catch-up)"
             actions.append(self._happened(self.end_ns, "held_back", text))

@@ -9,17 +9,62 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkContext
 from multiprocessing.queues import Queue
 from multiprocessing.reduction import ForkingPickler
-from typing import cast
+from typing import Generic, TypeVar, cast
 
 from hybridpress.ipc.messages import Order, Report
 
 _LENGTH = struct.Struct("!i")
 """How a Connection begins a message of less than 2 GiB."""
 _READ_BYTES = 64 * 1024
+PATIENCE_S = 0.05
+"""A worker that has half an order stood still, and more orders wait for it than a pipe holds: it hears them all before
+it goes on, for it would start what they give to others."""
+Message = TypeVar("Message")
+
+
+class _Inbox(Generic[Message]):
+    """What comes by a pipe, message by message. For the rest of one it waits for *patience_s* at most."""
+
+    def __init__(self, connection: Connection[Message, Message], patience_s: float = 0.0) -> None:
+        os.set_blocking(connection.fileno(), False)
+        self._connection = connection
+        self._patience_s = patience_s
+        self._heard = bytearray()
+
+    def read(self) -> list[Message] | None:
+        """The messages that have come, perhaps none; None when none will come any more."""
+        messages: list[Message] = []
+        is_open = True
+        while is_open:
+            try:
+                data = os.read(self._connection.fileno(), _READ_BYTES)
+            except BlockingIOError:
+                if not self._heard or not self._connection.poll(self._patience_s):
+                    break
+                continue
+            except OSError:
+                data = b""
+            is_open = bool(data)
+            self._heard += data
+            messages += self._whole()
+        return messages if messages or is_open else None
+
+    def _whole(self) -> Iterator[Message]:
+        """The messages that are whole by now."""
+        heard, at = self._heard, 0
+        while len(heard) - at >= _LENGTH.size:
+            end = at + _LENGTH.size + _LENGTH.unpack_from(heard, at)[0]
+            if end > len(heard):
+                break
+            with memoryview(heard)[at + _LENGTH.size : end] as message:
+                yield ForkingPickler.loads(message)
+            at = end
+        del heard[:at]
 
 
 class WorkerEnd:
@@ -28,6 +73,7 @@ class WorkerEnd:
     def __init__(self, reports: Queue[Report], orders: Connection[Order, Order]) -> None:
         self._reports = reports
         self._orders = orders
+        self._inbox = _Inbox(orders, PATIENCE_S)
 
     def send(self, report: Report) -> None:
         self._reports.put(report)
@@ -36,12 +82,9 @@ class WorkerEnd:
         """Readable when an order waits, or when the coordinator is gone."""
         return self._orders.fileno()
 
-    def receive(self) -> Order | None:
-        """The next order; None when the coordinator is gone."""
-        try:
-            return self._orders.recv()
-        except (EOFError, OSError):
-            return None
+    def receive(self) -> list[Order] | None:
+        """All orders that wait, perhaps none; None when the coordinator is gone."""
+        return self._inbox.read()
 
     def abandon(self) -> None:
         """Close this copy of the end in the process that forked the worker."""
@@ -64,14 +107,13 @@ class CoordinatorEnd:
     def __init__(self, reports: Connection[Report, Report], orders: Connection[Order, Order]) -> None:
         self._reports = reports
         self._orders = orders
+        self._inbox = _Inbox(reports)
         self._unsent = bytearray()
-        self._unheard = bytearray()
 
     @classmethod
     def from_fds(cls, reports_fd: int, orders_fd: int) -> CoordinatorEnd:
         """From two file descriptors, which now belong to it."""
         os.set_blocking(orders_fd, False)
-        os.set_blocking(reports_fd, False)
         return cls(Connection(reports_fd, writable=False), Connection(orders_fd, readable=False))
 
     def send(self, order: Order) -> bool:
@@ -112,26 +154,7 @@ class CoordinatorEnd:
 
     def receive(self) -> list[Report] | None:
         """The reports that have come, perhaps none; None when the worker is gone."""
-        try:
-            data = os.read(self.fileno(), _READ_BYTES)
-        except BlockingIOError:
-            return []
-        except OSError:
-            return None
-        if not data:
-            return None
-        heard = self._unheard
-        heard += data
-        reports, at = [], 0
-        while len(heard) - at >= _LENGTH.size:
-            end = at + _LENGTH.size + _LENGTH.unpack_from(heard, at)[0]
-            if end > len(heard):
-                break
-            with memoryview(heard)[at + _LENGTH.size : end] as message:
-                reports.append(ForkingPickler.loads(message))
-            at = end
-        del heard[:at]
-        return reports
+        return self._inbox.read()
 
     def close(self) -> None:
         self._reports.close()

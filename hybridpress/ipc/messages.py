@@ -142,7 +142,8 @@ class Done:
 
     *last_start_ns* and *last_end_ns* are 0 when nothing was started, or nothing ended. *is_out_of_words*: it ended
     because there were no more words for it. *n_taken_over*: of what others gave up, so many came to it in time to be
-    started, or told as dropped.
+    started, or told as dropped. *n_beyond*: so many more it started than its part of the plan came to, for it heard too
+    late that others had its share.
     """
 
     worker: int
@@ -151,6 +152,7 @@ class Done:
     last_end_ns: int
     is_out_of_words: bool = False
     n_taken_over: int = 0
+    n_beyond: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BATCH = 512
 """So many due times are worked out together: 40 µs, in which no slot gets its turn (bench/test_pacer.py)."""
 _MAX_LEGS = 64
+"""So many are kept, and those of which not all was handed out: a leg that is heard late may change what they said."""
 
 
 class Pacer:
@@ -68,6 +69,11 @@ class Pacer:
         """Whether nothing comes any more, by the last leg."""
         return self.due_ns == NEVER_NS and bool(self._legs) and self._legs[-1].is_final
 
+    @property
+    def n_beyond(self) -> int:
+        """So many more were handed out than are ours by the legs heard since, and not made up for yet."""
+        return self._debt
+
     def take(self) -> int:
         """The next due time; the one after it is then in `due_ns`. Only to be called when `due_ns` is not NEVER_NS."""
         batch = self._batch
@@ -104,7 +110,9 @@ class Pacer:
             self._seen = leg.first
         while self._legs and self._legs[-1].first >= leg.first:
             self._legs.pop()
-        self._legs = [*self._legs[1 - _MAX_LEGS :], leg]
+        # Whoever stood still hears of many at once, and has not begun with most of them.
+        n_seen = sum(later.first <= self._seen for later in self._legs[1:])
+        self._legs = [*self._legs[min(n_seen, max(len(self._legs) + 1 - _MAX_LEGS, 0)) :], leg]
         if self._batch:
             self.due_ns = self._batch[-1]
         else:

@@ -58,6 +58,11 @@ class Orders:
         """So many that others gave up came here."""
 
     @property
+    def n_beyond(self) -> int:
+        """So many were started that are, by the last legs, not its own."""
+        return self._pacer.n_beyond
+
+    @property
     def must_stop(self) -> bool:
         return self.drain_until_ns is not None
 

@@ -25,7 +25,7 @@ from hybridpress.clock import now_ns
 from hybridpress.config import RunConfig
 from hybridpress.errors import EXIT_BROKEN, EXIT_DONE
 from hybridpress.ipc.channel import WorkerEnd
-from hybridpress.ipc.messages import Begin, Broken, Done, Ready
+from hybridpress.ipc.messages import Begin, Broken, Done, GiveUp, Order, Ready
 from hybridpress.load.plan import CATCH_UP_S
 from hybridpress.metrics.cpu import CpuRecorder
 from hybridpress.metrics.recorder import Recorder
@@ -258,6 +258,7 @@ class _Worker:
                 recorder.last_end_ns,
                 is_out_of_words=self._is_out_of_words,
                 n_taken_over=orders.n_taken_over,
+                n_beyond=orders.n_beyond,
             )
         )
         await slots.stop(seat.config.timeout_s)
@@ -320,12 +321,18 @@ class _Worker:
             self._heard.set()
 
     def _hear(self) -> None:
-        """One order of the coordinator."""
-        order = self._channel.receive()
+        """All orders that wait. Who stood still has many, and would start by the first, or give up, what the last gives
+        to others, who have started it already.
+        """
         self._heard.set()
-        if order is None:
+        orders = self._channel.receive()
+        if orders is None:
             # The coordinator is gone, however it went: there is nobody left to report to.
             os._exit(EXIT_BROKEN)
+        for order in sorted(orders, key=lambda order: isinstance(order, GiveUp)):
+            self._obey(order)
+
+    def _obey(self, order: Order) -> None:
         # What was due was told with the last word: it is nobody's to give up or to take over any more.
         if not self._is_done:
             self._orders.obey(order)

@@ -14,7 +14,7 @@ from hybridpress.cluster.messages import Closing, Hello, Told
 from hybridpress.cluster.node.state import NodeState
 from hybridpress.config import Layer, RunConfig
 from hybridpress.coordinator.actions import Action, Fork, Kill, Second, Tell
-from hybridpress.coordinator.state import Phase
+from hybridpress.coordinator.phase import Phase
 from hybridpress.ipc.messages import (
     Begin,
     Counts,
@@ -102,7 +102,16 @@ class Worker:
         self.is_over = True
         self._interval.dropped += n_dropped
         last_ns = max(self.dues, default=0)
-        return [Done(self.number, self._interval, last_ns, last_ns, n_taken_over=self.n_taken_over)]
+        return [
+            Done(
+                self.number,
+                self._interval,
+                last_ns,
+                last_ns,
+                n_taken_over=self.n_taken_over,
+                n_beyond=self.pacer.n_beyond,
+            )
+        ]
 
 
 class Bottle:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridpress.coordinator.state import Phase
+from hybridpress.coordinator.phase import Phase
 from hybridpress.load.arrivals import Poisson
 from hybridpress.metrics.histogram import Histogram
 from hybridpress.units import NS_PER_S

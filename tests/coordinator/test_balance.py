@@ -161,3 +161,16 @@ def test_uneven_slots_are_fair() -> None:
     balance = Balance([4, 3, 3])
     assert balance.fair([4, 3, 3], 0) == (4, 3, 3)
     assert balance.fair([4, 0, 3], 0) == (4, 0, 3)
+
+
+def test_one_that_never_reported() -> None:
+    """It stopped before its first report: it is silent as any, and others have its share."""
+    balance = Balance([0, 0])
+    balance.fair([4, 4], 10 * TICK_NS)
+    moves = []
+    for k in range(10, 30):
+        balance.counted(Counts(0, k * TICK_NS, 10 * k, 10 * k, 0, 0, 0), 100.0)
+        moves.append(balance.decide(100.0, k * TICK_NS).weights)
+    found = [weights for weights in moves if weights is not None]
+    assert found[0][1] == 0
+    assert moves.index(found[0]) <= 8

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from hybridpress.config import Layer, RunConfig
 from hybridpress.coordinator.actions import Action, Tell
-from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.coordinator.phase import Phase
+from hybridpress.coordinator.state import RunState
 from hybridpress.ipc.messages import Begin, Done, GivenUp, GiveUp, Order, Ready, Report, Stop, TakeOver
 from hybridpress.load.arrivals import Uniform
 from hybridpress.load.pacer import Pacer

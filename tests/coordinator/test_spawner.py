@@ -72,9 +72,14 @@ def introduce(number: int, end: WorkerEnd, n_slots: int = 0, *facts: str) -> Non
 def wait_for_orders(number: int, end: WorkerEnd) -> None:
     """A worker that says who it is, and then does as it is told."""
     introduce(number, end)
-    while isinstance(order := end.receive(), Stop) and order.drain_until_ns:
-        introduce(number, end, order.drain_until_ns)
-    end.close()
+    while True:
+        select.select([end], [], [])
+        for order in end.receive() or [Stop(0)]:
+            assert isinstance(order, Stop)
+            if not order.drain_until_ns:
+                end.close()
+                return
+            introduce(number, end, order.drain_until_ns)
 
 
 def hang(number: int, end: WorkerEnd) -> None:

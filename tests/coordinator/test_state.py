@@ -15,10 +15,10 @@ from hybridpress.coordinator import live
 from hybridpress.coordinator.actions import Action, Draining, Fork, Happened, Kill, Second, Started, Tell
 from hybridpress.coordinator.ending import OVERDUE_S
 from hybridpress.coordinator.fitness import EXHAUSTED_COUNTS, MAX_CPU_LOSSES_TOLD
+from hybridpress.coordinator.phase import Phase
 from hybridpress.coordinator.places import BEGIN_AHEAD_NS
 from hybridpress.coordinator.state import (
     MAX_RESTARTS,
-    Phase,
     RunState,
 )
 from hybridpress.ipc.messages import (
@@ -834,6 +834,10 @@ class Sim:
         self.n_taken_over = 0
 
     @property
+    def n_beyond(self) -> int:
+        return 0 if self.pacer is None else self.pacer.n_beyond
+
+    @property
     def in_flight(self) -> int:
         return self.started - self.completed - self.failed
 
@@ -1030,7 +1034,7 @@ class AnyOrder(RuleBasedStateMachine):
             interval.dropped = sim.n_due(min(ends))
         sim.is_done = True
         last_ns = self.now_ns if sim.started else 0
-        done = Done(sim.number, interval, last_ns, last_ns, n_taken_over=sim.n_taken_over)
+        done = Done(sim.number, interval, last_ns, last_ns, n_taken_over=sim.n_taken_over, n_beyond=sim.n_beyond)
         self.act(self.state.heard(done, self.now_ns))
 
     @precondition(lambda self: any(sim.is_done and not sim.is_gone for sim in self.sims))

@@ -96,14 +96,18 @@ def test_a_worker_that_is_stopped_holds_nobody_up(tmp_path: Path) -> None:
     stopped.suspend()
     for k in range(1_500):
         live.send(f"qps {400 + 37 * k % 800}")
+    time.sleep(2)
     stopped.resume()
     live.send("qps 300")
     found = live.finish()
     n = found["iterations"]
+    assert [worker["restarts"] for worker in found["workers"]] == [0, 0]
     assert n["planned"] == n["started"] + n["dropped"]
+    assert n["dropped"] <= 100, "the other had its share"
     assert n["started"] == n["completed"] == len(stamps.read(live.folder))
     assert n["lost"] == 0
     assert sum(event["kind"] == "control" for event in found["events"]) == 1_501
+    assert {event["kind"] for event in found["events"]} <= {"control", "saturation", "beyond_the_plan"}
 
 
 def test_stopped_while_due_times_are_handed_over(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.context import ForkProcess
 from multiprocessing.reduction import ForkingPickler
+from typing import overload
 
 import numpy as np
 import psutil
@@ -56,8 +57,12 @@ def worker(work: Callable[[WorkerEnd], None]) -> Iterator[tuple[CoordinatorEnd, 
         process.close()
 
 
-def next_of(end: CoordinatorEnd) -> list[Report] | None:
-    """The next reports, as soon as there are any; None: the end."""
+@overload
+def next_of(end: CoordinatorEnd) -> list[Report] | None: ...
+@overload
+def next_of(end: WorkerEnd) -> list[Order] | None: ...
+def next_of(end: CoordinatorEnd | WorkerEnd) -> list[Report] | list[Order] | None:
+    """What comes next, as soon as there is anything; None: the end."""
     while (found := end.receive()) == []:
         assert select.select([end], [], [], PATIENCE_S)[0]
     return found
@@ -107,9 +112,9 @@ def test_orders_arrive_in_order() -> None:
     """A worker hears what it is told, and then, when the coordinator is gone, the end."""
 
     def work(end: WorkerEnd) -> None:
-        heard: list[Order | None] = []
-        while (order := end.receive()) is not None:
-            heard.append(order)
+        heard: list[Order] = []
+        while (orders := next_of(end)) is not None:
+            heard += orders
         end.send(Ready(0, os.getpid(), len(heard), tuple(str(order) for order in heard)))
         end.close()
 
@@ -127,7 +132,9 @@ def test_a_worker_that_is_stopped() -> None:
     n = 5_000
 
     def work(end: WorkerEnd) -> None:
-        heard = [end.receive() for _ in range(n)]
+        heard: list[Order] = []
+        while len(heard) < n:
+            heard += next_of(end) or []
         end.send(Ready(0, os.getpid(), n, tuple(str(order) for order in heard)))
         end.close()
 
@@ -174,6 +181,23 @@ def test_stopped_within_a_report() -> None:
     assert n_stops > 3
 
 
+def test_the_coordinator_is_stopped_within_an_order() -> None:
+    """The worker hears it when its rest has come; meanwhile it goes on, and does not take it for the end."""
+    theirs, reports, orders = open_channel(FORK)
+    message = ForkingPickler.dumps(Stop(7))
+    data = len(message).to_bytes(4, "big") + message
+    os.write(orders.fileno(), data[:10])
+    assert theirs.receive() == []
+    os.write(orders.fileno(), data[10:] + data[:3])
+    assert theirs.receive() == [Stop(7)]
+    os.write(orders.fileno(), data[3:])
+    assert theirs.receive() == [Stop(7)]
+    reports.close()
+    orders.close()
+    assert theirs.receive() is None
+    theirs.close()
+
+
 @pytest.mark.parametrize(
     "end_it", [lambda: os._exit(3), lambda: os.kill(os.getpid(), signal.SIGKILL)], ids=["exit", "kill"]
 )
@@ -182,7 +206,7 @@ def test_a_worker_that_is_gone(end_it: Callable[[], None]) -> None:
 
     def work(end: WorkerEnd) -> None:
         end.send(counts(1))
-        end.receive()
+        next_of(end)
         end_it()
 
     with worker(work) as (end, process):
@@ -199,7 +223,7 @@ def test_killed_within_a_report() -> None:
 
     def work(end: WorkerEnd) -> None:
         end.send(counts(1))
-        end.receive()
+        next_of(end)
         writer = end._reports._writer  # type: ignore[attr-defined]
         os.write(writer.fileno(), b"\x00\x00\x10\x00only the beginning")
         os.kill(os.getpid(), signal.SIGKILL)
@@ -215,10 +239,10 @@ def test_readable_when_something_waits() -> None:
 
     def work(end: WorkerEnd) -> None:
         assert select.select([end], [], [], PATIENCE_S)[0]
-        end.receive()
+        next_of(end)
         end.send(counts(1))
         assert select.select([end], [], [], PATIENCE_S)[0]
-        assert end.receive() is None
+        assert next_of(end) is None
         os._exit(7)
 
     with worker(work) as (end, process):

@@ -94,6 +94,22 @@ def test_without_news() -> None:
     assert [pacer.take() for _ in range(4)] == expected
 
 
+def test_many_legs_at_once() -> None:
+    """Whoever stood still hears of them all at once, and of what it had not begun with nothing is lost."""
+    first = Leg(0, None, 0, 0.0, None, (1, 1))
+    legs = [Leg(4 * k, None, 4 * k * 1_000_000, 4.0 * k, constant(1000), (1, 1)) for k in range(1, 500)]
+    on_time, late = pacers_of(constant(1000), first)
+    taken = take_all(late, 10 * 1_000_000)
+    for leg in legs:
+        taken += take_all(on_time, leg.origin_ns)
+        on_time.apply(leg)
+    for leg in legs:
+        late.apply(leg)
+    for pacer in (on_time, late):
+        taken += take_all(pacer, 3_000 * 1_000_000)
+    assert sorted(taken) == [i * 1_000_000 for i in range(3_000)]
+
+
 def test_a_pause_is_not_the_end() -> None:
     """Where a leg ends that is not the last, nothing is due, but the plan is not over."""
     profile = constant(1000)

@@ -39,9 +39,8 @@ class End:
     def fileno(self) -> int:
         return self._reader.fileno()
 
-    def receive(self) -> Order:
-        order: Order = self._reader.recv()
-        return order
+    def receive(self) -> list[Order]:
+        return [self._reader.recv()]
 
     def close(self) -> None:
         self._reader.close()

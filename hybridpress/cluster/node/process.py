@@ -27,8 +27,8 @@ from hybridpress.cluster.recipe import made
 from hybridpress.coordinator.actions import Action, Fork, Kill, Tell
 from hybridpress.coordinator.coordinator import BOX_GAP_NS
 from hybridpress.coordinator.crew import Crew, Forkers
+from hybridpress.coordinator.phase import Phase
 from hybridpress.coordinator.spawner import Prepared, Spawner, die_with_parent
-from hybridpress.coordinator.state import Phase
 from hybridpress.errors import EXIT_BROKEN, EXIT_DONE, HybridpressError, UsageError
 from hybridpress.ipc.messages import Order, Report
 from hybridpress.machine import BoxWatch

@@ -13,7 +13,8 @@ from hybridpress.cluster.node.dealer import NodeDealer
 from hybridpress.config import RunConfig
 from hybridpress.coordinator.actions import Action, Happened
 from hybridpress.coordinator.dealer import Dealer
-from hybridpress.coordinator.state import Phase, RunState
+from hybridpress.coordinator.phase import Phase
+from hybridpress.coordinator.state import RunState
 from hybridpress.coordinator.tally import Worker
 from hybridpress.ipc.messages import (
     Begin,
@@ -227,7 +228,8 @@ class NodeState(RunState):
         last_start_ns = max(worker.last_start_ns for worker in self.places)
         last_end_ns = max(worker.last_end_ns for worker in self.places)
         n_taken_over = self._deals.n_taken_over - self._deals.n_unclaimed
-        self._say(Done(self._node, last, last_start_ns, last_end_ns, self.is_out_of_words, n_taken_over))
+        n_beyond = self._deals.n_beyond
+        self._say(Done(self._node, last, last_start_ns, last_end_ns, self.is_out_of_words, n_taken_over, n_beyond))
 
     def _finish(self, now_ns: int) -> list[Action]:
         """Nobody is left. What was due and never started, of those that were lost, the head settles."""
