@@ -33,7 +33,7 @@ def unpickles(tree: ast.AST) -> bool:
             if (
                 node.func.attr in {"load", "loads", "Unpickler"}
                 and isinstance(owner, ast.Name)
-                and owner.id == "pickle"
+                and owner.id in {"pickle", "ForkingPickler"}
             ):
                 return True
             if node.func.attr == "recv" and not node.args:  # a socket's takes a length
