@@ -18,9 +18,10 @@ import pytest
 from harness import ROUNDS_UNDER_PYTEST, Bench, Measured, main, measure
 
 from hybridpress.clients.http.response import Response, _restored
+from hybridpress.ipc.frames import Frames, frame
 from hybridpress.press import Press
 from hybridpress.target import Target
-from hybridpress.worker.cpu.batch import Ask, Frames, ToPrepare, ToVerify, dump, frame, load
+from hybridpress.worker.cpu.batch import Ask, ToPrepare, ToVerify, dump, load
 from hybridpress.worker.cpu.process import Door, be_cpu_worker
 from hybridpress.worker.cpu.stock import StockedGate
 from hybridpress.worker.gate import OpenGate

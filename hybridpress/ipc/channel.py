@@ -8,18 +8,15 @@ channel, keeps the worker's ends in the worker, and hands the coordinator's ends
 from __future__ import annotations
 
 import os
-import struct
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkContext
 from multiprocessing.queues import Queue
 from multiprocessing.reduction import ForkingPickler
 from typing import Generic, TypeVar, cast
 
+from hybridpress.ipc.frames import Frames, frame
 from hybridpress.ipc.messages import Order, Report
 
-_LENGTH = struct.Struct("!i")
-"""How a Connection begins a message of less than 2 GiB."""
 _READ_BYTES = 64 * 1024
 PATIENCE_S = 0.05
 """A worker that has half an order stood still, and more orders wait for it than a pipe holds: it hears them all before
@@ -34,7 +31,7 @@ class _Inbox(Generic[Message]):
         os.set_blocking(connection.fileno(), False)
         self._connection = connection
         self._patience_s = patience_s
-        self._heard = bytearray()
+        self._frames = Frames()
 
     def read(self) -> list[Message] | None:
         """The messages that have come, perhaps none; None when none will come any more."""
@@ -44,27 +41,14 @@ class _Inbox(Generic[Message]):
             try:
                 data = os.read(self._connection.fileno(), _READ_BYTES)
             except BlockingIOError:
-                if not self._heard or not self._connection.poll(self._patience_s):
+                if not self._frames.is_within or not self._connection.poll(self._patience_s):
                     break
                 continue
             except OSError:
                 data = b""
             is_open = bool(data)
-            self._heard += data
-            messages += self._whole()
+            messages += [ForkingPickler.loads(body) for body in self._frames.feed(data)]
         return messages if messages or is_open else None
-
-    def _whole(self) -> Iterator[Message]:
-        """The messages that are whole by now."""
-        heard, at = self._heard, 0
-        while len(heard) - at >= _LENGTH.size:
-            end = at + _LENGTH.size + _LENGTH.unpack_from(heard, at)[0]
-            if end > len(heard):
-                break
-            with memoryview(heard)[at + _LENGTH.size : end] as message:
-                yield ForkingPickler.loads(message)
-            at = end
-        del heard[:at]
 
 
 class WorkerEnd:
@@ -118,9 +102,7 @@ class CoordinatorEnd:
 
     def send(self, order: Order) -> bool:
         """Whether the worker can be told; it cannot when it is gone. For what the pipe has no room there is `flush`."""
-        data = ForkingPickler.dumps(order)
-        self._unsent += _LENGTH.pack(len(data))
-        self._unsent += data
+        self._unsent += frame(ForkingPickler.dumps(order))
         return self.flush()
 
     def flush(self) -> bool:

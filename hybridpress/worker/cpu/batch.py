@@ -1,6 +1,6 @@
 """Batches: what a load worker asks of a CPU worker, what it gets back, and the work itself. No processes, no sockets.
 
-A batch travels as one frame: its length in 4 bytes, as `multiprocessing.connection` has it, its number, then a pickle.
+A batch travels as one frame (`hybridpress.ipc.frames`): its number, then a pickle.
 Words travel as their numbers where they can, for both sides have the table.
 """
 
@@ -25,7 +25,6 @@ NO_WORD = -1
 MAX_EXAMPLES = 100
 """Different errors that one CPU worker describes with the user's lines to one load worker; the rest by kind alone."""
 
-_HEADER = struct.Struct("!i")
 _NUMBER = struct.Struct("!q")
 
 
@@ -107,35 +106,6 @@ def load(body: bytes, kind: str) -> Any:
         return pickle.loads(memoryview(body)[_NUMBER.size :])  # noqa: S301 (from a process of this very run)
     except Exception as error:  # noqa: BLE001 (the user's objects raise what they like)
         return Spoiled(_NUMBER.unpack_from(body)[0], error_of(error, kind))
-
-
-def frame(body: bytes) -> bytes:
-    """*body* with its header."""
-    return _HEADER.pack(len(body)) + body
-
-
-class Frames:
-    """Puts together the frames of a stream of bytes."""
-
-    __slots__ = ("_buffer",)
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The frames' bodies that *data* completes."""
-        buffer = self._buffer
-        buffer += data
-        bodies = []
-        at, n_bytes = 0, len(buffer)
-        while n_bytes - at >= _HEADER.size:
-            end = at + _HEADER.size + _HEADER.unpack_from(buffer, at)[0]
-            if end > n_bytes:
-                break
-            bodies.append(bytes(memoryview(buffer)[at + _HEADER.size : end]))
-            at = end
-        del buffer[:at]
-        return bodies
 
 
 class Bench:

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from hybridpress.worker.cpu.batch import Frames, frame
+from hybridpress.ipc.frames import Frames, frame
 from hybridpress.worker.cpu.process import Door
 
 _READ_BYTES = 256 * 1024

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hybridpress.ipc.frames import Frames, frame
 from hybridpress.press import Press, check, step
 from hybridpress.worker.cpu.batch import (
     NO_WORD,
     PREPARE_FAILED,
     VERIFY_FAILED,
     Bench,
-    Frames,
     Prepared,
     Spoiled,
     ToPrepare,
@@ -23,7 +23,6 @@ from hybridpress.worker.cpu.batch import (
     Unprepared,
     Verified,
     dump,
-    frame,
     load,
 )
 
