@@ -65,17 +65,18 @@ class Crew(Protocol):
 class Forkers:
     """The worker processes that *spawner* forks: those with the numbers *workers*."""
 
+    _hearer: Hearer
+
     def __init__(self, spawner: Spawner, workers: range) -> None:
         self._spawner = spawner
         self._workers = workers
         self._channels: dict[int, CoordinatorEnd] = {}
         self._pids: dict[int, int] = {}
         self._deaf: set[int] = set()
-        self._hearer: Hearer | None = None
 
     def open(self, hearer: Hearer) -> None:
         self._hearer = hearer
-        asyncio.get_running_loop().add_reader(self._spawner.fileno(), self._spawner_has_news, hearer)
+        asyncio.get_running_loop().add_reader(self._spawner.fileno(), self._spawner_has_news)
 
     def fork(self, worker: int) -> None:
         self._spawner.fork(worker)
@@ -86,7 +87,6 @@ class Forkers:
             return  # it is being ended
         channel.send(order)
         if channel.n_unsent_bytes > MOST_UNSENT_BYTES:
-            assert self._hearer is not None
             self._hearer.stuck(worker)
             self.kill(worker)
         elif channel.n_unsent_bytes and worker not in self._deaf:
@@ -103,7 +103,7 @@ class Forkers:
             self._stop_listening(worker)
             channel.close()
 
-    def _spawner_has_news(self, hearer: Hearer) -> None:
+    def _spawner_has_news(self) -> None:
         news = self._spawner.receive()
         if isinstance(news, Forked):
             if (former := self._channels.get(news.worker)) is not None:
@@ -111,42 +111,42 @@ class Forkers:
             channel = self._channels[news.worker] = self._spawner.receive_channel()
             self._pids[news.worker] = news.pid
             self._deaf.discard(news.worker)
-            asyncio.get_running_loop().add_reader(channel.fileno(), self._worker_reports, news.worker, hearer)
-            hearer.forked(news.worker, news.pid)
+            asyncio.get_running_loop().add_reader(channel.fileno(), self._worker_reports, news.worker)
+            self._hearer.forked(news.worker, news.pid)
         elif isinstance(news, Exited):
-            self._worker_is_gone(news.worker, news.exit_code, hearer)
+            self._worker_is_gone(news.worker, news.exit_code)
         elif isinstance(news, CpuWorkerExited):
-            hearer.cpu_worker_exited(news.number, news.pid, news.why)
+            self._hearer.cpu_worker_exited(news.number, news.pid, news.why)
         elif isinstance(news, HybridpressError):
-            hearer.complained(str(news))
+            self._hearer.complained(str(news))
         else:
             # The spawner is gone, and by the kernel's doing every worker with it.
             asyncio.get_running_loop().remove_reader(self._spawner.fileno())
             for worker in self._workers:
-                self._worker_is_gone(worker, -signal.SIGKILL, hearer)
-            hearer.deserted()
+                self._worker_is_gone(worker, -signal.SIGKILL)
+            self._hearer.deserted()
 
-    def _worker_reports(self, worker: int, hearer: Hearer) -> None:
+    def _worker_reports(self, worker: int) -> None:
         reports = self._channels[worker].receive()
         if reports is None:
             self._stop_listening(worker)
             return
         for report in reports:
-            hearer.heard(report)
+            self._hearer.heard(report)
 
     def _send_rest(self, channel: CoordinatorEnd) -> None:
         channel.flush()
         if not channel.n_unsent_bytes:
             asyncio.get_running_loop().remove_writer(channel.orders_fileno())
 
-    def _worker_is_gone(self, worker: int, exit_code: int, hearer: Hearer) -> None:
+    def _worker_is_gone(self, worker: int, exit_code: int) -> None:
         """All that the worker still had to say lies in its channel: hear it first."""
         # Not to the end of the stream: a process that the scenario forked may hold that open.
         while worker not in self._deaf and worker in self._channels and self._channels[worker].has_news():
-            self._worker_reports(worker, hearer)
+            self._worker_reports(worker)
         if worker in self._channels:
             self._stop_listening(worker)
-        hearer.exited(worker, exit_code)
+        self._hearer.exited(worker, exit_code)
 
     def _stop_listening(self, worker: int) -> None:
         if worker not in self._deaf:
